@@ -1,0 +1,97 @@
+# The only door: every task is a target here, and all that a target makes goes to .venv/ and build/.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check test-all minimal wheel count clean
+.SUFFIXES:
+
+# The first that really runs (a pyenv shim may stand on PATH and fail), is new enough and can make an environment.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; exit; }; done)
+NO_PYTHON = make: it takes a Python of 3.11 or newer with the modules venv and ensurepip. \
+	Install one (Debian, Ubuntu: apt-get install python3-venv), or name another: make PYTHON=python3.12
+
+PY := .venv/bin/python
+PIP := -m pip install --quiet --disable-pip-version-check
+export HYPOTHESIS_STORAGE_DIRECTORY := build/hypothesis
+
+help: # not listed: it is the list
+	@echo "kissapi: what make can do"
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; \
+		do printf '  make %-9s %s\n' "$$target" "$$text"; done
+
+run: .venv/run ## make .venv, install kissapi in it, serve the quick start on port 8000
+	@echo "make: python -m examples.hello (Ctrl-C ends it)"
+	@exec $(PY) -m examples.hello
+
+test: .venv/dev ## make .venv, install kissapi in it, run the whole suite: both backends, both parsers, small Python
+	@echo "make: pytest"
+	@$(PY) -m pytest
+
+# mypy looks for kissapi.compat inside kissapi, where only a wheel has it: it is given a tree of links that has it
+# too. The links are made anew each time, so a new file is always seen.
+check: .venv/dev ## format, lint, types and import rules
+	@echo "make: ruff format --check"
+	@$(PY) -m ruff format --check --quiet . || { echo "make: mended by $(PY) -m ruff format ." >&2; exit 1; }
+	@echo "make: ruff check"
+	@$(PY) -m ruff check --quiet .
+	@echo "make: mypy --strict"
+	@rm -rf build/types/kissapi && mkdir -p build/types/kissapi
+	@ln -s $(patsubst %,../../../%,$(wildcard kissapi/*)) ../../../compat build/types/kissapi/
+	@ln -sfn ../../examples build/types/examples
+	@cd build/types && ../../$(PY) -m mypy --no-error-summary --config-file ../../pyproject.toml -p kissapi -p examples
+	@echo "make: import rules"
+	@$(PY) -m pytest -q tests/test_imports.py
+
+# version=path of each CPython, the version with a t for a free-threaded build; the first of each version is taken.
+CPYTHONS = for p in python3.11 python3.12 python3.13 python3.14 python3.14t \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/*/bin/python; do "$$p" -c 'import ensurepip, sys; \
+	v = sys.version_info; \
+	sys.implementation.name == "cpython" and v >= (3, 11) and v.releaselevel == "final" and \
+	print("%d.%d%s=%s" % (v[0], v[1], sys.abiflags, sys.executable))' 2>/dev/null; done \
+	| awk -F= '!seen[$$1]++' | sort -t. -k2,2n
+
+test-all: ## run the suite on every CPython from 3.11 up that is on PATH or in pyenv
+	@ran=; failed=; for each in $$($(CPYTHONS)); do \
+		version=$${each%%=*}; ran="$$ran $$version"; \
+		$(MAKE) --no-print-directory build/python$$version/test BY="$${each#*=}" && \
+		echo "make: pytest on Python $$version" && build/python$$version/bin/python -m pytest -q \
+		|| failed="$$failed $$version"; \
+	done; \
+	echo "make: ran on$${ran:- no Python at all}$${failed:+; FAILED on$$failed}"; test -n "$$ran" -a -z "$$failed"
+
+minimal: .venv/dev ## serve from the wheel on Debian's python3.11-minimal, with nothing else installed
+	@$(PY) -m tests.small_python
+	@$(PY) -m pytest -v tests/test_minimal.py
+
+wheel: .venv/dev ## build the wheel, install it in an empty environment, import and serve from it
+	@$(PY) -m tests.installed
+
+count: .venv/run ## logical lines of each file
+	@$(PY) -m tests.count
+
+clean: ## remove .venv, build and what caches left behind
+	@echo "make: removing .venv, build and caches"
+	@rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find kissapi compat tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+# Three stamps, each remade when pyproject.toml changes. The install is editable: source files need none.
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
+	@echo "make: .venv, by $(PYTHON)"
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "$(NO_PYTHON)" >&2; exit 1; }
+
+.venv/run: pyproject.toml | .venv/bin/python
+	@echo "make: installing kissapi in .venv"
+	@$(PY) $(PIP) --editable . && rm -rf kissapi.egg-info
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/bin/python
+	@echo "make: installing kissapi, its tests and its checks in .venv"
+	@$(PY) $(PIP) --editable '.[dev]' && rm -rf kissapi.egg-info
+	@touch $@ .venv/run
+
+build/python%/test: pyproject.toml
+	@echo "make: build/python$*, by $(BY)"
+	@$(BY) -m venv --clear build/python$*
+	@build/python$*/bin/python $(PIP) --editable '.[test]' && rm -rf kissapi.egg-info
+	@touch $@

@@ -1,0 +1,187 @@
+"""Chunked: the decoder of one chunked body (RFC 9112 §7.1), strict and bounded.
+
+Its law: what a chunked body says does not depend on how it was cut on its way here, and nothing in it is read
+without a bound. kissapi gives the parser underneath (httptools or its stand-in) heads only, and reads every
+chunked body here, because llhttp bounds neither chunk extensions nor trailers, hands trailers out as if they
+were headers, and cannot be stopped at the end of a message.
+
+It refuses what either of the two would refuse. llhttp: blanks round `;` and `=`, a trailer that would frame
+the message (RFC 9110 §6.5.1 lets nobody send one). The RFC: `;;`, `;=b`, `;a=`, `;a=b"c"`, which llhttp takes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .automaton import DIGITS, DONE, ERROR, TEXT, TOKEN, Automaton
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIZE_DIGITS = 16  # 64 bits; leading zeros count too: nobody needs to send more
+MAX_TRAILERS = 100  # as many fields as a head may have
+
+# The usual line in one match; whatever it does not match, the automaton reads byte by byte, and it decides.
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
+
+_lines = Automaton()
+_LF = _lines.state()
+_lines.on(_LF, b"\n", DONE)
+
+_NAME, _EQUALS, _VALUE, _QUOTED, _ESCAPED, _UNQUOTED = (_lines.state() for _ in range(6))
+_NEW_NAME = _lines.state()
+_lines.on(_NEW_NAME, TOKEN, _NAME)
+_lines.on(_NAME, TOKEN, _NAME)
+_lines.on(_NAME, b"=", _EQUALS)
+_lines.on(_EQUALS, TOKEN, _VALUE)
+_lines.on(_EQUALS, b'"', _QUOTED)
+_lines.on(_VALUE, TOKEN, _VALUE)
+_lines.on(_QUOTED, TEXT, _QUOTED)
+_lines.on(_QUOTED, b'"', _UNQUOTED)
+_lines.on(_QUOTED, b"\\", _ESCAPED)
+_lines.on(_ESCAPED, TEXT, _QUOTED)
+for _state in (_NAME, _VALUE, _UNQUOTED):
+    _lines.on(_state, b";", _NEW_NAME)
+    _lines.on(_state, b"\r", _LF)
+
+_SIZE = _digit = _lines.state()
+for _ in range(SIZE_DIGITS):
+    _next = _lines.state()
+    _lines.on(_digit, DIGITS + b"abcdefABCDEF", _next)
+    _lines.on(_next, b";", _NEW_NAME)
+    _lines.on(_next, b"\r", _LF)
+    _digit = _next
+
+_AFTER_DATA = _lines.state()
+_lines.on(_AFTER_DATA, b"\r", _LF)
+
+_TRAILER_NAME, _TRAILER_VALUE = _lines.state(), _lines.state()
+_lines.on(_TRAILER_VALUE, TEXT, _TRAILER_VALUE)
+_lines.on(_TRAILER_VALUE, b"\r", _LF)
+_lines.on(_TRAILER_NAME, TOKEN, _TRAILER_NAME)
+_lines.on(_TRAILER_NAME, b":", _TRAILER_VALUE)
+_framing = ((b"content-length:", ERROR), (b"transfer-encoding:", ERROR))
+_TRAILER = _lines.words(_framing, like=_TRAILER_NAME, fold=True)
+_lines.on(_TRAILER, b":", ERROR)
+_lines.on(_TRAILER, b"\r", _LF)
+
+_ROWS = _lines.rows
+
+
+class ChunkedError(ValueError):
+    """The body is not one that RFC 9112 §7.1 describes, or it is over a bound."""
+
+
+class Chunked:
+    """One chunked body. Feed it until `finished`; `unread` is then what came behind it.
+
+    A parser with events of its own sets `on_header` and `on_complete`, and calls `read` instead of `feed`.
+    """
+
+    on_header: Callable[[], object] | None = None  # a chunk (the last one too) was announced
+    on_complete: Callable[[], object] | None = None  # a chunk is over; the last one is after its trailers
+
+    def __init__(self, max_line: int = 4096, max_trailer: int = 8192) -> None:
+        """`max_line`: forty times the longest extension known to be sent (a signature of 90 bytes), and
+        little enough to be held for each connection. `max_trailer`: an eighth of what a head may have;
+        trailers hold checksums and timings.
+        """
+        self.finished = False
+        self.unread = b""
+        self.trailers: list[tuple[bytes, bytes]] = []
+        self.declared = 0  # so that a caller can refuse a body before it reads it
+        self._max_line = max_line
+        self._max_trailer = max_trailer
+        self._left = 0  # bytes of the chunk's data yet to come
+        self._part = _SIZE  # which line is being read: _SIZE, _AFTER_DATA or _TRAILER
+        self._state = _SIZE  # where in it
+        self._line = bytearray()
+        self._room = max_line  # how many bytes of it may yet come; trailers share theirs
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The pieces of the body found in `data`; none of them is kept. Not to be called once `finished`."""
+        pieces: list[bytes] = []
+        position = self.read(data, 0, pieces.append)
+        if self.finished:
+            self.unread = data[position:]
+        return pieces
+
+    def read(self, data: bytes, position: int, put: Callable[[bytes], object]) -> int:
+        """Reads `data` from `position` on, puts each piece of the body; says where it stopped."""
+        end = len(data)
+        while position < end and not self.finished:
+            if self._left:
+                piece = data[position : position + self._left]
+                position += len(piece)
+                self._left -= len(piece)
+                if not self._left:
+                    self._begin(_AFTER_DATA, 2)
+                put(piece)
+            elif self._state == _SIZE and (match := _SIZE_LINE.match(data, position, position + self._room)):
+                position = match.end()
+                self._open(match[1])
+            elif self._state == _AFTER_DATA and data.startswith(b"\r\n", position):
+                position += 2
+                self._close()
+            else:
+                position = self._read_line(data, position)
+        return position
+
+    def _read_line(self, data: bytes, position: int) -> int:
+        """Reads on to the end of the line, or of `data`; says where it stopped."""
+        state, line, rows = self._state, self._line, _ROWS
+        stop = position + self._room
+        for byte in memoryview(data)[position:stop]:
+            state = rows[state][byte]
+            line.append(byte)
+            position += 1
+            if state <= DONE:
+                break
+        if state == ERROR:
+            raise ChunkedError(f"unexpected byte {bytes(line[-1:])!r} in {self._where()}")
+        self._room = stop - position
+        if state == DONE:
+            self._end_line(bytes(line[:-2]))
+        elif position == stop and position < len(data):
+            raise ChunkedError(f"too many bytes in {self._where()}")
+        else:
+            self._state = state
+        return position
+
+    def _end_line(self, line: bytes) -> None:
+        if self._part == _SIZE:
+            self._open(line.partition(b";")[0])
+        elif self._part == _AFTER_DATA:
+            self._close()
+        elif line:
+            if len(self.trailers) == MAX_TRAILERS:
+                raise ChunkedError("too many trailers")
+            name, _, value = line.partition(b":")
+            self.trailers.append((name, value.strip(b" \t")))
+            self._begin(_TRAILER, self._room)
+        else:
+            self.finished = True
+            if self.on_complete:
+                self.on_complete()
+
+    def _open(self, digits: bytes) -> None:
+        self._left = int(digits, 16)
+        self.declared += self._left
+        if not self._left:
+            self._begin(_TRAILER, self._max_trailer)
+        if self.on_header:
+            self.on_header()
+
+    def _close(self) -> None:
+        self._begin(_SIZE, self._max_line)
+        if self.on_complete:
+            self.on_complete()
+
+    def _begin(self, part: int, room: int) -> None:
+        self._part = self._state = part
+        self._room = room
+        self._line.clear()
+
+    def _where(self) -> str:
+        return {_SIZE: "a chunk's size line", _AFTER_DATA: "the end of a chunk"}.get(self._part, "a trailer")

@@ -1,0 +1,51 @@
+"""kissapi: an async TCP and HTTP server framework that stays simple.
+
+    bytes → parser → connection → router → hooks → handler → response → bytes
+
+parser.py       the parser contract; HttpParser; the one door to httptools
+host.py         host and port of a Host field or a URL
+connection.py   the state machine of one client: bytes in, requests in order, responses out
+stream.py       a body that goes out as it is made
+request.py      what was asked
+headers.py      fields, looked up in any case, checked when set
+codec.py        percent-encoding, queries, JSON
+router.py       what is registered: routes, hooks, mounted routers
+path.py         the pattern of a route, as segments
+dispatch.py     a router compiled into a table: method and path → the coroutine that answers; 404, 405
+hooks.py        before + handler + after, composed into one callable, once per route
+response.py     what is answered, and its bytes
+fail.py         Fail, the exception that is an answer
+limits.py       every number, with its reason
+log.py          lines for people
+service.py      what one event loop serves: compiled routes, open connections, the tick
+sockets.py      binding and accepting
+server.py       the life of a server
+awaitables.py   sleep and to_thread, on every backend
+threads.py      the worker threads of plain `def` handlers
+backends/       asyncio.py, selectors.py (with loop.py): what is different between the two
+"""
+
+from kissapi.awaitables import sleep, to_thread
+from kissapi.fail import Fail
+from kissapi.headers import Headers
+from kissapi.parser import HttpParser
+from kissapi.request import Request
+from kissapi.response import Response, html, redirect
+from kissapi.router import Router
+from kissapi.server import Server
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "Fail",
+    "Headers",
+    "HttpParser",
+    "Request",
+    "Response",
+    "Router",
+    "Server",
+    "html",
+    "redirect",
+    "sleep",
+    "to_thread",
+]

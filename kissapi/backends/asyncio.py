@@ -1,0 +1,62 @@
+"""asyncio: hands sockets to asyncio, or to a loop that looks like it (uvloop)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from kissapi.connection import Connection
+from kissapi.service import Service
+
+
+def run(main: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> None:
+    """Run `main` in a new loop."""
+    if loop_factory is None and sys.platform == "win32":
+        loop_factory = asyncio.SelectorEventLoop  # the default there has no add_reader
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main)
+
+
+def spawner(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]:
+    """Eager tasks where there are any: a handler that does not wait is then done when its task is made.
+
+    A real task all the same, never a coroutine stepped by hand: `asyncio.timeout`, `TaskGroup` and
+    `current_task()` need one. `loop.create_task` is not used, for uvloop's takes no `eager_start`.
+    """
+    if sys.version_info >= (3, 12):
+        return partial(asyncio.Task, loop=loop, eager_start=True)
+    return loop.create_task
+
+
+class AsyncioConnection(Connection):
+    """A connection whose transport reads at most as much at once as our limit says."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: Any) -> None:
+        # Not documented, so guarded. asyncio asks for 256 KiB a read, and pays for it in the allocator.
+        if hasattr(transport, "max_size"):
+            transport.max_size = self.service.limits.read_size
+        super().connection_made(transport)
+
+
+def adopter(loop: asyncio.AbstractEventLoop, service: Service) -> Callable[[socket.socket], None]:
+    """What makes a connection of an accepted socket."""
+    adoptions: set[asyncio.Task[Any]] = set()  # the loop itself keeps no strong reference to a task
+
+    async def adopt(sock: socket.socket) -> None:
+        try:
+            await loop.connect_accepted_socket(partial(AsyncioConnection, service), sock)
+        except OSError:
+            sock.close()  # the client has gone already
+
+    def start(sock: socket.socket) -> None:
+        task = loop.create_task(adopt(sock))
+        adoptions.add(task)
+        task.add_done_callback(adoptions.discard)
+
+    return start

@@ -1,0 +1,191 @@
+"""selectors: a Transport over a non-blocking socket, for the loop of our own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Coroutine
+from functools import partial
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Any
+
+from kissapi.backends.loop import Loop, Task
+from kissapi.connection import Connection
+from kissapi.service import Service
+
+HIGH_WATER = 64 * 1024  # unsent bytes from which on the connection is asked to write no more …
+LOW_WATER = 16 * 1024  # … until no more than these are left
+
+
+def run(main: Coroutine[Any, Any, None], loop_factory: None = None) -> None:
+    """Run `main` in a new loop."""
+    Loop().run_until_complete(main)
+
+
+def spawner(loop: Loop) -> Callable[[Coroutine[Any, Any, Any]], Task]:
+    """Our tasks always take their first step when they are made."""
+    return partial(Task, loop)
+
+
+def adopter(loop: Loop, service: Service) -> Callable[[socket.socket], None]:
+    """What makes a connection of an accepted socket."""
+
+    def adopt(sock: socket.socket) -> None:
+        Transport(loop, sock, Connection(service), service.limits.read_size)
+
+    return adopt
+
+
+class Transport:
+    """What a `Connection` writes to; it says in asyncio's words what the socket does."""
+
+    __slots__ = ("_buffer", "_closing", "_connection", "_eof", "_events", "_loop", "_paused", "_read_size", "_sock")
+
+    def __init__(self, loop: Loop, sock: socket.socket, connection: Connection, read_size: int) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._connection: Connection | None = connection
+        self._read_size = read_size
+        self._buffer: bytearray | None = None  # what the socket has not taken yet
+        self._closing = False
+        self._eof = False  # shut our side once the buffer is empty
+        self._paused = False  # the connection has been asked to write no more
+        self._events = EVENT_READ
+        loop.watch(sock, EVENT_READ, self._ready)
+        connection.connection_made(self)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "socket":
+            return self._sock
+        if name in ("peername", "sockname"):
+            try:
+                return getattr(self._sock, "get" + name)()
+            except OSError:
+                return default
+        return default
+
+    def get_write_buffer_size(self) -> int:
+        return len(self._buffer) if self._buffer else 0
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def write(self, data: bytes) -> None:
+        """Send `data`, now as far as the socket takes it."""
+        if self._connection is None:
+            return
+        if self._buffer:
+            self._buffer += data
+        else:
+            try:
+                sent = self._sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                self._lose(error)
+                return
+            if sent == len(data):
+                return
+            self._buffer = bytearray(memoryview(data)[sent:])
+            self._watch(self._events | EVENT_WRITE)
+        if len(self._buffer) > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._connection.pause_writing()
+
+    def write_eof(self) -> None:
+        """Send no more after what was written."""
+        self._eof = True
+        if not self._buffer:
+            self._shut()
+
+    def close(self) -> None:
+        """Close once everything is sent."""
+        if not self._closing:
+            self._closing = True
+            self._watch(self._events & ~EVENT_READ)
+            if not self._buffer:
+                self._lose(None)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._lose(None)
+
+    def pause_reading(self) -> None:
+        self._watch(self._events & ~EVENT_READ)
+
+    def resume_reading(self) -> None:
+        if not self._closing:
+            self._watch(self._events | EVENT_READ)
+
+    def _ready(self, events: int) -> None:
+        try:
+            self._serve(events)
+        except BaseException:
+            self.abort()  # the state of this connection is unknown now; the others are none the worse
+            raise
+
+    def _serve(self, events: int) -> None:
+        if events & EVENT_READ and self._events & EVENT_READ:
+            try:
+                data = self._sock.recv(self._read_size)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._lose(error)
+                return
+            if data:
+                self._connection.data_received(data)  # type: ignore[union-attr]
+            else:
+                self._watch(self._events & ~EVENT_READ)
+                if not self._connection.eof_received():  # type: ignore[union-attr]
+                    self.close()
+        if events & EVENT_WRITE and self._buffer:
+            self._send()
+
+    def _send(self) -> None:
+        assert self._buffer is not None
+        try:
+            del self._buffer[: self._sock.send(self._buffer)]
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        left = len(self._buffer)
+        if not left:
+            self._buffer = None
+            self._watch(self._events & ~EVENT_WRITE)
+            if self._closing:
+                self._lose(None)
+                return
+            if self._eof:
+                self._shut()
+        if self._paused and left <= LOW_WATER:
+            self._paused = False
+            if self._connection is not None:
+                self._connection.resume_writing()
+
+    def _shut(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._lose(error)
+
+    def _watch(self, events: int) -> None:
+        if events != self._events and self._connection is not None:
+            self._events = events
+            self._loop.watch(self._sock, events, self._ready)
+
+    def _lose(self, error: OSError | None) -> None:
+        """The socket is done with. The connection hears of it in the next turn, never inside a call of its own."""
+        if self._connection is None:
+            return
+        connection, self._connection = self._connection, None
+        self._closing = True
+        self._events = 0
+        self._buffer = None
+        self._loop.watch(self._sock, 0, self._ready)
+        self._sock.close()
+        self._loop.call_soon(connection.connection_lost, error)

@@ -1,0 +1,437 @@
+"""Connection: the state machine of one client: bytes in, requests in order, responses out.
+
+Law: it does no I/O and knows no clock, socket, thread or loop. It is spoken to in the words of asyncio's Protocol
+(`connection_made, data_received, eof_received, connection_lost, pause_writing, resume_writing`, and `tick`) and
+speaks in the words of its Transport, so asyncio calls it with nothing in between.
+
+    state      meaning                                   leaves by
+    IDLE       no request in hand, or one half read      message complete → BUSY · end, error, deadline → CLOSING
+    BUSY       a handler is at work                      answer → IDLE · answer that streams → STREAMING
+    STREAMING  a body is going out                       its end → IDLE · its failure → CLOSED (never a second head)
+    CLOSING    the last bytes go out; what comes in is   the client's end, or the deadline → CLOSED
+               read and dropped, for a reset would take
+               the answer away from the client
+    CLOSED     over
+    UPGRADED   handed over for good to another protocol
+
+`close_after` is a flag beside the state: the answer in hand is the last one.
+
+One message is parsed and answered before the bytes behind it are looked at. So answers keep their order, a bad
+request is answered in its turn, and what is queued is bytes: at most one read of them, for then reading is paused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kissapi.fail import Fail
+from kissapi.response import Response, encode_head, encode_usual, respond
+from kissapi.stream import stream
+
+if TYPE_CHECKING:
+    from kissapi.request import Request
+    from kissapi.service import Service
+
+IDLE, BUSY, STREAMING, CLOSING, CLOSED, UPGRADED = "IDLE", "BUSY", "STREAMING", "CLOSING", "CLOSED", "UPGRADED"
+
+NEVER = float("inf")
+BATCH = 64 * 1024  # answers to pipelined requests are joined into one write, up to about this size
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Connection:
+    """One client of a `Service`, from `connection_made` to `connection_lost`."""
+
+    __slots__ = (
+        "__weakref__",
+        # of the connection
+        "service",
+        "transport",
+        "state",
+        "close_after",  # the answer in hand is the last one
+        "eof",  # the client sends no more; it still gets its answers
+        "reading",  # False while reading is paused
+        "writable",  # False while the client does not take what it is sent
+        "unsent",  # bytes it had yet to take when we last looked
+        "deadline",  # in the service's seconds; once it has passed, `tick` is called
+        "pending",  # bytes that came while an answer was awaited
+        # of the message in hand
+        "parser",
+        "request",
+        "started",  # when its first byte came, by the service's clock
+        "since",  # when waiting for the rest of it began, in the service's seconds
+        "fed",  # bytes of it so far
+        "task",
+        "stream",  # (request, response, chunked) of an answer whose head is out and whose body is not
+        "on_writable",  # a future that a stream waits for
+    )  # fmt: skip
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.transport: Any = None
+        self.state = IDLE
+        self.close_after = False
+        self.eof = False
+        self.reading = True
+        self.writable = True
+        self.unsent = 0
+        self.deadline = NEVER
+        self.pending = b""
+        self.parser: Any = None
+        self.request: Request | None = None
+        self.started = 0.0
+        self.since = 0.0
+        self.fed = 0
+        self.task: Any = None
+        self.stream: tuple[Request, Response, bool] | None = None
+        self.on_writable: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.state}{' close_after' if self.close_after else ''}>"
+
+    # What the transport says
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.service.opened(self)
+        self.deadline = self.service.idle_deadline
+
+    def data_received(self, data: bytes) -> None:
+        if self.state is not IDLE or not self.writable:
+            self._hold(data)
+            return
+        service = self.service
+        start = service.clock()
+        if self.request is None:
+            self.started = start
+        out: list[bytes] = []
+        size = 0
+        while True:
+            request, parser = self.request, self.parser
+            if request is None:
+                request = self.request = service.request_class()
+                request._connection = self
+                self.fed = 0
+                if parser is None or not service.reuses_parser:
+                    parser = self.parser = service.make_parser(request)
+                else:
+                    parser.reset(request)
+            try:
+                if data:
+                    parser.feed_data(data)
+                else:
+                    parser.feed_eof()
+            except Exception as error:
+                out.append(self._refuse(error))
+                break
+            if not parser._finished:
+                out.append(self._wait_for_rest(parser, len(data)))
+                break
+            data = getattr(parser, "unread", b"")
+            try:
+                task = service.spawn(service.handle(request))
+                if not task.done():
+                    self._wait_for_handler(task, data)
+                    break
+                result = task.result()
+            except BaseException as error:
+                result = service.failure(request, error)
+            out.append(self._answer(request, result))
+            self.request = None
+            if self.close_after or self.state is not IDLE:
+                self.pending = data
+                break
+            if not data:
+                break
+            size += len(out[-1])
+            if size > BATCH:
+                self._flush(out)
+                out, size = [], 0
+                if not self.writable:
+                    self._hold(data)
+                    break
+        held = self._flush(out) - start
+        if held > service.slow:
+            service.held_up(request, held)
+        if self.state is IDLE:
+            self._settle()
+
+    def eof_received(self) -> bool:
+        self.eof = True
+        if self.state is IDLE and not self.pending:
+            self._settle()
+        elif self.state is CLOSING:
+            self.transport.close()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.state = CLOSED
+        self.service.closed(self)
+        self.pending = b""
+        self.parser = None
+        if self.task is not None:
+            self.task.cancel()  # nobody waits for the answer; its `finally` blocks run
+        else:
+            self.request = None
+
+    def pause_writing(self) -> None:
+        self.writable = False
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self.on_writable is not None and not self.on_writable.done():
+            self.on_writable.set_result(None)
+        if self.state is IDLE:
+            self._go_on()
+        elif self.state is not CLOSING:
+            self.deadline = NEVER
+
+    def tick(self, now: float) -> None:
+        """The deadline has passed."""
+        if not self.writable or self.state is CLOSING:
+            if self.transport.get_write_buffer_size() < self.unsent:
+                self._watch_writing()  # slow, but still taking
+            else:
+                self.transport.abort()
+        elif self.state is IDLE and self.request is not None:
+            self._flush([self._refuse(self.request, Fail(408, "Request Timeout"))])
+            self._settle()
+        elif self.state is IDLE:
+            self._close()
+        else:
+            self.deadline = NEVER
+
+    def drain(self, deadline: float) -> None:
+        """The server stops: what is in hand is answered, an idle client may deliver one more request until `deadline`."""
+        if self.state is IDLE and self.request is None:
+            self.deadline = min(self.deadline, deadline)
+
+    # One message
+
+    def _wait_for_rest(self, parser: Any, size: int) -> bytes:
+        """The message goes on in a later read. Gives the word the client waits for before it sends more, if it does."""
+        service, limits = self.service, self.service.limits
+        if size == 0:
+            return self._refuse(Fail(400, "Bad Request: the request ends before it is complete"))
+        if self.fed == 0:
+            self.since = service.time()
+        self.fed += size
+        if self.fed > limits.max_head + limits.max_body:
+            return self._refuse(Fail(413, f"Content Too Large: at most {limits.max_head + limits.max_body} bytes"))
+        if getattr(parser, "in_body", True):
+            self.deadline = self.since + limits.body_timeout + self.fed / limits.body_rate
+            if getattr(parser, "expects_continue", False):
+                parser.expects_continue = False
+                return CONTINUE
+        else:
+            self.deadline = self.since + limits.head_timeout
+        return b""
+
+    def _wait_for_handler(self, task: Any, data: bytes) -> None:
+        self.state = BUSY
+        self.task = task
+        self.deadline = NEVER
+        if data:
+            self._hold(data)
+        task.add_done_callback(self._handler_done)
+
+    def _handler_done(self, task: Any) -> None:
+        request, self.request, self.task = self.request, None, None
+        assert request is not None
+        if self.state is CLOSED:
+            self.service.client_left(request, task, self.started)
+            return
+        self.state = IDLE
+        try:
+            result = task.result()
+        except BaseException as error:
+            result = self.service.failure(request, error)
+        self._flush([self._answer(request, result)])
+        if self.state is IDLE:
+            self._go_on()
+
+    def _refuse(self, error: Exception) -> bytes:
+        """The answer to a message that cannot be read; the connection ends with it."""
+        service, request = self.service, self.request
+        assert request is not None
+        if not isinstance(error, Fail):
+            service.log.warning(f"{type(self.parser).__name__} cannot read a message: {error!r}")
+            error = Fail(400, "Bad Request")
+        self.close_after = True
+        self.request = None
+        return self._answer(request, service.failure(request, error))
+
+    def _answer(self, request: Request, result: Any) -> bytes:
+        """The bytes that answer `request`: all of them, or the head of a stream."""
+        service = self.service
+        if not self.close_after and not self._should_keep_alive(request):
+            self.close_after = True
+        if self.close_after:
+            tail = service.tail_close
+        elif request.http_version == "1.1":
+            tail = service.tail
+        else:
+            tail = service.tail_keep_alive
+        if request.method != "HEAD" and not service.parser_encodes:
+            try:
+                usual = encode_usual(result, tail)
+            except Exception as error:
+                result, usual = service.failure(request, error), None
+            if usual is not None:
+                if service.answered is not None:
+                    service.answered.append((request, 200, usual[1], self.started))
+                return usual[0]
+        try:
+            response = respond(result)
+        except Exception as error:
+            response = service.failure(request, error)
+        return self._encode(request, response, tail)
+
+    def _should_keep_alive(self, request: Request) -> bool:
+        service = self.service
+        if service.stopping:
+            return False
+        if service.parser_keeps_alive:
+            return bool(self.parser.should_keep_alive())
+        options = [option.strip().lower() for option in request.headers.get("connection", "").split(",")]
+        return "close" not in options and (request.http_version != "1.0" or "keep-alive" in options)
+
+    def _encode(self, request: Request, response: Response, tail: bytes) -> bytes:
+        service = self.service
+        if response.headers.get("connection", "").lower() == "close":
+            self.close_after = True
+            tail = service.tail_close
+        body, status = response.body, response.status
+        bodyless = request.method == "HEAD" or status in (204, 304)  # RFC 9110 §6.4.1
+        size = 0
+        if service.parser_encodes:
+            answer = self._encode_by_parser(request, response)
+            size = len(answer)
+        elif isinstance(body, bytes):
+            answer = encode_head(response, tail, None if status in (204, 304) else len(body))
+            if not bodyless:
+                answer += body
+                size = len(body)
+        elif bodyless:
+            answer = encode_head(response, tail, None, chunked=request.method == "HEAD")
+        else:
+            chunked = request.http_version != "1.0"
+            if not chunked:  # the end of the connection is the end of the body (RFC 9112 §6.3)
+                self.close_after = True
+                tail = service.tail_close
+            self.state = STREAMING
+            self.stream = (request, response, chunked)
+            return encode_head(response, tail, None, chunked)
+        if service.answered is not None:
+            service.answered.append((request, status, size, self.started))
+        return answer
+
+    def _encode_by_parser(self, request: Request, response: Response) -> bytes:
+        try:
+            return bytes(self.parser.encode(response))
+        except Exception as error:
+            self.service.failure(request, error)
+            self.close_after = True  # there is no telling what the client would make of anything else
+            return b""
+
+    def _start_stream(self) -> None:
+        assert self.stream is not None
+        _, response, chunked = self.stream
+        self.deadline = NEVER
+        self.task = self.service.spawn(stream(self, response.body, chunked))
+        self.task.add_done_callback(self._stream_done)
+
+    def _stream_done(self, task: Any) -> None:
+        assert self.stream is not None
+        service, (request, response, _) = self.service, self.stream
+        self.stream = self.task = None
+        if self.state is CLOSED:
+            service.client_left(request, task, self.started)
+            return
+        try:
+            size = task.result()
+        except BaseException as error:
+            service.failure(request, error)
+            self.transport.abort()  # half a body must not pass for a whole one
+            return
+        self.state = IDLE
+        if service.answered is not None:
+            service.answered.append((request, response.status, size, self.started))
+        self._flush([])
+        self._go_on()
+
+    # The connection
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what came while an answer is awaited, and let no more come."""
+        if self.state is CLOSING or self.state is CLOSED:
+            return
+        self.pending += data
+        if self.reading:
+            self.reading = False
+            self.transport.pause_reading()
+
+    def _flush(self, out: list[bytes]) -> float:
+        """Write `out` at once, and start the stream that follows, if one does. Gives the time when it was written."""
+        if out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            if data:
+                self.transport.write(data)
+        service = self.service
+        now = service.clock()
+        if service.answered:
+            service.log.answered(service.answered, now)
+        if self.stream is not None and self.task is None:
+            self._start_stream()
+        return now
+
+    def _go_on(self) -> None:
+        """The answer is out: now for what was held."""
+        data, self.pending = self.pending, b""
+        if data and not self.close_after:
+            self.data_received(data)
+        else:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Nothing is in hand, or half a message: wait for more, or end."""
+        if self.close_after:
+            self._close()
+        elif not self.writable:
+            return
+        elif self.eof:
+            if self.request is None:
+                self._close()
+            elif self.service.parser_reads_eof:
+                self.data_received(b"")
+            else:
+                self._flush([self._wait_for_rest(self.parser, 0)])
+                self._close()
+        else:
+            if self.request is None:
+                self.deadline = self.service.idle_deadline
+            if not self.reading:
+                self.reading = True
+                self.transport.resume_reading()
+
+    def _close(self) -> None:
+        """Say no more; read on until the client ends too, so that no reset overtakes the last answer."""
+        self.state = CLOSING
+        self.pending = b""
+        self.request = self.parser = None
+        transport, service = self.transport, self.service
+        self._watch_writing()
+        if not self.unsent:
+            self.deadline = service.time() + service.limits.linger_timeout
+        if self.eof or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        if not self.reading:
+            self.reading = True
+            transport.resume_reading()
+
+    def _watch_writing(self) -> None:
+        self.unsent = self.transport.get_write_buffer_size()
+        self.deadline = self.service.time() + self.service.limits.write_timeout

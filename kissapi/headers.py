@@ -1,0 +1,110 @@
+"""Headers: the fields of a message, looked up in any case, each name with one or more values.
+
+Law: what is set here by hand is checked here, so that no handler's input can split a response
+(RFC 9110 §5.5: CR, LF and NUL are refused in values, and names are tokens).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_CONTROL = dict.fromkeys([*range(0x09), *range(0x0A, 0x20), 0x7F], " ")
+
+
+class Headers(MutableMapping[str, str]):
+    """A mapping of lower-case names to values; looking up and comparing ignores case.
+
+    A name that came several times gives its values joined with `", "` (cookies with `"; "`, RFC 6265 §5.4);
+    `get_all` gives them one by one, `add` adds one more. Raises `ValueError` when a name or value is set that
+    may not travel in HTTP.
+
+        >>> headers = Headers({"Content-Type": "text/html"})
+        >>> headers["content-type"]
+        'text/html'
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in items.items() if isinstance(items, Mapping) else items:
+            self.add(name, value)
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[bytes, bytes | list[bytes]]) -> Headers:
+        """The fields a parser collected and checked: lower-case names, obs-text kept as surrogates."""
+        headers = cls.__new__(cls)
+        headers._values = {
+            name.decode("ascii"): [
+                value.strip(b" \t").decode("utf-8", "surrogateescape")
+                for value in (values if isinstance(values, list) else (values,))
+            ]
+            for name, values in fields.items()
+        }
+        return headers
+
+    def __getitem__(self, name: str) -> str:
+        key = name.lower()
+        return ("; " if key == "cookie" else ", ").join(self._values[key])
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._values[_checked_name(name)] = [_checked_value(name, value)]
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(self.items()) == {str(name).lower(): value for name, value in other.items()}
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self.items())!r})"
+
+    def add(self, name: str, value: str) -> None:
+        """One more value of `name`, beside those it has: `headers.add("Set-Cookie", "a=1")`."""
+        self._values.setdefault(_checked_name(name), []).append(_checked_value(name, value))
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of `name` in the order they came; an empty list if there is none."""
+        return list(self._values.get(name.lower(), ()))
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """One (name, value) for every line on the wire."""
+        for name, values in self._values.items():
+            for value in values:
+                yield name, value
+
+
+def is_token(text: str) -> bool:
+    """Whether `text` may be a field name or a method (RFC 9110 §5.6.2)."""
+    return bool(text) and _TOKEN.issuperset(text)
+
+
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str) or not is_token(name):
+        raise ValueError(
+            f"{name!r} is no header name: letters, digits and !#$%&'*+-.^_`|~ only (RFC 9110 §5.1)"
+        )
+    return name.lower()
+
+
+def _checked_value(name: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"header {name} must be a str, not {value!r}")
+    if value.translate(_CONTROL) != value:
+        raise ValueError(f"header {name} may not contain control characters such as line ends: {value!r}")
+    value.encode("utf-8", "surrogateescape")  # what cannot be sent is refused now: UnicodeEncodeError
+    return value.strip(" \t")

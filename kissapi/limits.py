@@ -1,0 +1,57 @@
+"""Every number of the server, each with its reason.
+
+All of them are keyword arguments of `Server`: `Server(max_body=1 << 20, idle_timeout=5)`.
+Sizes are in bytes, times in seconds.
+"""
+
+from __future__ import annotations
+
+
+class Limits:
+    """What one client may ask for, and for how long.
+
+    Raises `TypeError` for a name that is no limit and `ValueError` for a number that makes no sense.
+
+        >>> Limits(max_body=1024).max_body
+        1024
+    """
+
+    # Sizes
+    max_line: int = 8 * 1024  # RFC 9112 §3 asks for at least 8,000 octets of request line; longer → 414
+    max_head: int = 64 * 1024  # request line and fields together; one read's worth → 431
+    max_fields: int = 100  # browsers send about 15, proxies add a few → 431
+    max_body: int = 16 * 1024 * 1024  # a photo or a batch of JSON, not a film → 413 before it is read
+    max_query: int = 1000  # parameters in a query or form; more is an attack on the dictionary → 400
+    read_size: int = 64 * 1024  # asyncio's own 256 KiB can cost 14 µs a read, in the allocator
+
+    # Deadlines
+    head_timeout: float = 10.0  # the whole head, from its first byte: a slow drip gains nothing → 408
+    body_timeout: float = 60.0  # grace for a body, on top of `body_rate` → 408
+    body_rate: int = 1024  # bytes per second a body must keep up on the whole
+    idle_timeout: float = 15.0  # between requests; below the 20 to 60 s of most proxies' pools
+    write_timeout: float = 30.0  # a reader that has taken nothing for so long is gone
+    linger_timeout: float = 2.0  # reading on after the last answer, so that the client gets it and no RST
+
+    # Stopping
+    drain_timeout: float = 0.5  # at stop, idle connections may still deliver a request for so long
+    shutdown_timeout: float = 10.0  # at stop, work in flight may take so long before it is cancelled
+
+    # Counts
+    max_connections: int | None = None  # None: as many as the system gives descriptors
+    max_threads: int = 40  # worker threads for `def` handlers and `to_thread`; the rest wait in a queue
+    backlog: int = 2048  # connections the kernel may hold before we accept them
+
+    def __init__(self, **changes: float | None) -> None:
+        for name, value in changes.items():
+            if not hasattr(Limits, name) or name.startswith("_"):
+                known = ", ".join(sorted(Limits.__annotations__))
+                raise TypeError(
+                    f"{name!r} is neither an argument of Server nor a limit; the limits are: {known}"
+                )
+            if value is None and name != "max_connections":
+                raise ValueError(f"{name} must be a number, not None")
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0
+            ):
+                raise ValueError(f"{name} must be a number from 0 up, not {value!r}")
+            setattr(self, name, value)

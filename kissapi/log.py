@@ -1,0 +1,194 @@
+"""Log: lines for people: `12:35:01 [INFO] GET / → 200 13B 0.2ms`. The one door to colorama.
+
+Law: a log that cannot be written never costs a request. Lines are gathered and written once per tick or 64 KiB
+(on a terminal at once): one call of `logging` per request would cost more than the request.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+    from kissapi.request import Request
+
+    Answered = list[tuple[Request, int, int, float]]
+
+GATHER = 64 * 1024  # characters
+
+
+class Log:
+    """Writes to `stream`, standard output by default, in colour if that is a terminal."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stdout
+        self._lines: list[str] = []
+        self._size = 0
+        self._at_once = _is_terminal(self._stream)
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        try:
+            self._arrow = "→".encode(encoding).decode(encoding)
+        except (UnicodeError, LookupError):
+            self._arrow = "->"
+        paint = _painter(self._stream)
+        self._levels = {
+            level: f"[{paint(colour, level)}]"
+            for level, colour in (("INFO", "GREEN"), ("WARNING", "YELLOW"), ("ERROR", "RED"))
+        }
+        colours = {2: "GREEN", 3: "CYAN", 4: "YELLOW", 5: "RED"}
+        self._statuses = {status: paint(colours.get(status // 100, ""), str(status)) for status in range(100, 600)}
+        self.tick()
+
+    def tick(self) -> None:
+        """A new second, perhaps: write what was gathered."""
+        self._prefix = f"{time.strftime('%H:%M:%S')} {self._levels['INFO']} "
+        self.flush()
+
+    def answered(self, answers: Answered, now: float) -> None:
+        """One line for each (request, status, bytes of body, start) that was answered up to `now`; empties the list."""
+        prefix, arrow, statuses = self._prefix, self._arrow, self._statuses
+        for request, status, size, start in answers:
+            what = f"{request.method} {request.path}"
+            if not what.isprintable() or not what.isascii():
+                what = escape(what)
+            line = f"{prefix}{what} {arrow} {statuses[status]} {size}B {(now - start) * 1000:.1f}ms\n"
+            self._lines.append(line)
+            self._size += len(line)
+        answers.clear()
+        if self._at_once or self._size > GATHER:
+            self.flush()
+
+    def client_left(self, request: Request, seconds: float) -> None:
+        """The client went away before the answer was complete."""
+        self.info(f"{escape(f'{request.method} {request.path}')} {self._arrow} client left after {seconds * 1000:.1f}ms")
+
+    def info(self, text: str) -> None:
+        """A line of level INFO."""
+        self._line("INFO", text)
+
+    def warning(self, text: str) -> None:
+        """A line of level WARNING."""
+        self._line("WARNING", escape(text))
+
+    def error(self, text: str, error: BaseException | None = None) -> None:
+        """A line of level ERROR, and the traceback of `error` below it."""
+        self._line("ERROR", text if error is None else f"{text}\n{_traceback(error)}")
+
+    def failure(self, request: Request, handler: str, error: BaseException) -> None:
+        """A handler or hook has raised `error`."""
+        what = f"{escape(f'{request.method} {request.path}')}: {handler} raised {type(error).__name__}"
+        advice = foreign_await(error)
+        if advice is not None:
+            self.error(f"{what}: {advice}")
+        else:
+            self.error(what, error)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        if not self._lines:
+            return
+        text = "".join(self._lines)
+        self._lines.clear()
+        self._size = 0
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # closed, full or gone: there is nowhere to say so, and requests must still be answered
+
+    def _line(self, level: str, text: str) -> None:
+        self._lines.append(f"{time.strftime('%H:%M:%S')} {self._levels[level]} {text}\n")
+        self.flush()
+
+
+class LoggerLog(Log):
+    """Hands every line to a `logging.Logger` of the user's, with the facts of a request in `extra`."""
+
+    def __init__(self, logger: Logger) -> None:
+        self.logger = logger
+        self._arrow = "→"
+
+    def tick(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def answered(self, answers: Answered, now: float) -> None:
+        for request, status, size, start in answers:
+            milliseconds = (now - start) * 1000
+            facts = {
+                "method": escape(request.method),
+                "path": escape(request.path),
+                "status": status,
+                "size": size,
+                "milliseconds": milliseconds,
+                "client": request.client,
+            }
+            self.logger.info(
+                "%s %s → %d %dB %.1fms", facts["method"], facts["path"], status, size, milliseconds, extra=facts
+            )
+        answers.clear()
+
+    def _line(self, level: str, text: str) -> None:
+        getattr(self.logger, level.lower())("%s", text)
+
+
+def escape(text: str) -> str:
+    """`text` on one line of printable characters: what a client sends must not forge lines or move the cursor."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def foreign_await(error: BaseException) -> str | None:
+    """What to say if `error` comes of awaiting something of asyncio's where no asyncio runs; None if it does not."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is not None:
+        return None
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        module = frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] == "asyncio":
+            what = f"{module}.{frame.f_code.co_qualname}"
+            return f"{what} needs asyncio, and this server runs on selectors: use kissapi.sleep, kissapi.to_thread"
+        trace = trace.tb_next
+    return None
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback  # costs 3 ms, and most servers never need it
+
+    return "".join(traceback.format_exception(error)).rstrip("\n")
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def wants_colour(stream: Any, environ: Any = os.environ) -> bool:
+    """Whether to colour: PYTHON_COLORS, then NO_COLOR, then FORCE_COLOR, as CPython does; else on a terminal."""
+    if environ.get("PYTHON_COLORS") in ("0", "1"):
+        return bool(environ["PYTHON_COLORS"] == "1")
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return environ.get("TERM") != "dumb" and _is_terminal(stream)
+
+
+def _painter(stream: Any) -> Any:
+    if not wants_colour(stream):
+        return lambda colour, text: text
+    try:
+        import colorama
+    except ImportError:
+        from kissapi.compat import colorama  # type: ignore[no-redef]
+    colorama.just_fix_windows_console()
+    return lambda colour, text: getattr(colorama.Fore, colour, "") + text + colorama.Style.RESET_ALL

@@ -1,0 +1,105 @@
+"""Request: what was asked.
+
+A plain class: the parser sets what it read, everything derived is worked out when first looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from functools import cached_property
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from kissapi import codec
+from kissapi.fail import Fail
+from kissapi.headers import Headers
+from kissapi.limits import Limits
+
+if TYPE_CHECKING:
+    from kissapi.connection import Connection
+
+
+class Request:
+    """One request, as handlers and hooks get it. May be subclassed: `Server(request_class=MyRequest)`.
+
+    @router.post("/users/{id}")
+    async def rename(req: Request):
+        return {"id": req.params["id"], "name": req.json["name"]}
+    """
+
+    # Class attributes are the defaults: making a request then costs one allocation, not a dozen assignments.
+    method: str = "GET"
+    path: str = "/"  # canonical (RFC 3986 §6.2.2), without the query string
+    query_string: str = ""  # as it came, without the question mark
+    http_version: str = "1.1"
+    body: bytes = b""
+    params: dict[str, Any]  # the parameters of the path, decoded and converted
+    _fields: dict[bytes, bytes | list[bytes]] | None = None
+    _connection: Connection | None = None
+
+    def __init__(self, **attributes: Any) -> None:
+        for name, value in attributes.items():
+            if name.startswith("_") or not hasattr(Request, name) and name != "params":
+                raise TypeError(f"a request has no {name!r}")
+            setattr(self, name, Headers(value) if name == "headers" else value)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method} {self.path}>"
+
+    @cached_property
+    def headers(self) -> MutableMapping[str, str]:
+        """The header fields: lower-case names, looked up in any case; see `Headers`."""
+        return Headers.from_wire(self._fields) if self._fields else Headers()
+
+    @cached_property
+    def query_all(self) -> dict[str, list[str]]:
+        """Every value of each query parameter. Raises `Fail(400)` if there are too many or one is not UTF-8."""
+        limits = self._connection.service.limits if self._connection else Limits
+        return codec.decode_query(self.query_string, limits.max_query) if self.query_string else {}
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The first value of each query parameter; blank values are kept: `/?a&b=2` → `{"a": "", "b": "2"}`."""
+        return {name: values[0] for name, values in self.query_all.items()}
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8 text. Raises `Fail(400)` if it is not."""
+        try:
+            return self.body.decode()
+        except UnicodeDecodeError:
+            raise Fail(400, "Bad Request: the body is not UTF-8") from None
+
+    @cached_property
+    def json(self) -> Any:
+        """The value of the JSON body. Raises `Fail(400)` if it is not JSON."""
+        return codec.from_json(self.body)
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies the client sent (RFC 6265 §5.4); of two with one name the first, the more specific one."""
+        cookies: dict[str, str] = {}
+        for pair in self.headers.get("cookie", "").split(";"):
+            name, equals, value = pair.strip(" \t").partition("=")
+            if equals and name:
+                if len(value) > 1 and value[0] == value[-1] == '"':
+                    value = value[1:-1]
+                cookies.setdefault(name, value)
+        return cookies
+
+    @property
+    def client(self) -> tuple[str, int] | None:
+        """Address and port of the client; None for a Unix socket or where there is no connection."""
+        peer = self._connection.transport.get_extra_info("peername") if self._connection else None
+        return (peer[0], peer[1]) if isinstance(peer, tuple) and len(peer) >= 2 else None
+
+    @property
+    def scheme(self) -> str:
+        """`"https"` over TLS, else `"http"`."""
+        secure = self._connection and self._connection.transport.get_extra_info("sslcontext")
+        return "https" if secure else "http"
+
+    @cached_property
+    def state(self) -> SimpleNamespace:
+        """A place for what hooks want to hand to the handler: `req.state.user = user`."""
+        return SimpleNamespace()

@@ -1,0 +1,204 @@
+"""Response: what is answered, and its bytes.
+
+The type of a handler's result decides what is sent, never a look at its contents:
+`str` and `bytes` are text/plain, `None` is 204, a generator streams, a `Response` is itself, the rest is JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from time import struct_time
+from typing import Any
+
+from kissapi import codec
+from kissapi.fail import Fail
+from kissapi.headers import Headers
+
+# RFC 9110 §15 and the IANA registry of status codes.
+REASONS = {
+    100: "Continue", 101: "Switching Protocols", 102: "Processing", 103: "Early Hints",
+    200: "OK", 201: "Created", 202: "Accepted", 203: "Non-Authoritative Information", 204: "No Content",
+    205: "Reset Content", 206: "Partial Content", 207: "Multi-Status", 208: "Already Reported", 226: "IM Used",
+    300: "Multiple Choices", 301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified",
+    305: "Use Proxy", 307: "Temporary Redirect", 308: "Permanent Redirect",
+    400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 406: "Not Acceptable", 407: "Proxy Authentication Required",
+    408: "Request Timeout", 409: "Conflict", 410: "Gone", 411: "Length Required", 412: "Precondition Failed",
+    413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type", 416: "Range Not Satisfiable",
+    417: "Expectation Failed", 418: "I'm a Teapot", 421: "Misdirected Request", 422: "Unprocessable Content",
+    423: "Locked", 424: "Failed Dependency", 425: "Too Early", 426: "Upgrade Required",
+    428: "Precondition Required", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
+    451: "Unavailable For Legal Reasons",
+    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+    504: "Gateway Timeout", 505: "HTTP Version Not Supported", 506: "Variant Also Negotiates",
+    507: "Insufficient Storage", 508: "Loop Detected", 510: "Not Extended", 511: "Network Authentication Required",
+}  # fmt: skip
+
+TEXT = "text/plain"
+TEXT_UTF8 = "text/plain; charset=utf-8"
+JSON = "application/json"
+
+# The server's own fields (framing and Date): what a handler says of them is not sent, so each goes out once.
+_OWN = frozenset(("connection", "content-length", "content-type", "date", "transfer-encoding"))
+
+
+class Response:
+    """An answer with status, headers and content type of one's own.
+
+    `body` is `str`, `bytes`, a sync or async iterator of them (sent as it comes), `None` for nothing, or anything
+    JSON can say. `status` is 200 to 599. Raises `ValueError` for a bad status, header name or value, and
+    `TypeError` for a body that JSON cannot say.
+
+        return Response("made", 201, {"Location": "/users/7"})
+        return Response(png, content_type="image/png")
+    """
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        body: Any = b"",
+        status: int = 200,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        content_type: str | None = None,
+    ) -> None:
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"status must be a number from 200 to 599, not {status!r}")
+        self.status = status
+        self.headers = Headers(headers or ())
+        self.body: bytes | Iterator[Any] | AsyncIterator[Any]
+        self.body, usual_type = convert(body)
+        if content_type is not None:
+            self.headers["content-type"] = content_type
+        self.content_type: str | None = self.headers.pop("content-type", usual_type)
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.content_type}>"
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        http_only: bool = True,
+        same_site: str | None = "Lax",
+    ) -> None:
+        """Add a cookie (RFC 6265 §4.1); `max_age` in seconds, 0 deletes it. Raises `ValueError` for what it may not hold."""
+        if (
+            any(mark in text for text in (name, value, path or "", domain or "") for mark in ';,"\\ \t\r\n')
+            or "=" in name
+        ):
+            raise ValueError(f"a cookie may not contain spaces, quotes, commas or semicolons: {name}={value}")
+        cookie = f"{name}={value}"
+        for attribute, setting in (
+            ("Max-Age", max_age),
+            ("Path", path),
+            ("Domain", domain),
+            ("SameSite", same_site),
+        ):
+            if setting is not None:
+                cookie += f"; {attribute}={setting}"
+        self.headers.add("set-cookie", cookie + "; Secure" * secure + "; HttpOnly" * http_only)
+
+
+def redirect(url: str, status: int = 302) -> Response:
+    """Send the client to `url`; 301 and 308 for good, 303 after a POST, 302 and 307 for now."""
+    if status not in (301, 302, 303, 307, 308):
+        raise ValueError(f"{status} is no redirect: use 301, 302, 303, 307 or 308")
+    return Response(b"", status, {"location": url})
+
+
+def html(text: str, status: int = 200) -> Response:
+    """A page: `text` as text/html in UTF-8."""
+    return Response(text, status, content_type="text/html; charset=utf-8")
+
+
+def convert(result: Any) -> tuple[Any, str | None]:
+    """A handler's result as (body, content type): bytes, or an iterator that is to be streamed."""
+    if isinstance(result, str):
+        body = result.encode()
+        return body, TEXT if len(body) == len(result) else TEXT_UTF8
+    if isinstance(result, (dict, list)):
+        return codec.to_json(result), JSON
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return bytes(result), TEXT
+    if result is None:
+        return b"", None
+    if isinstance(result, (Iterator, AsyncIterator)):
+        return result, TEXT
+    return codec.to_json(result), JSON
+
+
+def respond(result: Any) -> Response:
+    """A handler's result, or a `Fail`, as a `Response`. Raises what converting it raises."""
+    if isinstance(result, Response):
+        return result
+    if isinstance(result, Fail):
+        return Response(result.data, result.status, result.headers)
+    return Response(result, 204 if result is None else 200)
+
+
+STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode() for status in range(100, 600)
+}
+
+# The usual heads, up to the number that is the length of the body.
+_TEXT_HEAD, _UTF8_HEAD, _JSON_HEAD = (
+    STATUS_LINES[200] + f"Content-Type: {kind}\r\nContent-Length: ".encode()
+    for kind in (TEXT, TEXT_UTF8, JSON)
+)
+
+
+def encode_usual(result: Any, tail: bytes) -> tuple[bytes, int] | None:
+    """The whole answer to a GET and the size of its body, for the results that are 200 with no fields of their own.
+
+    `tail` ends every head: a line end, the Date line, the Connection line if any, the empty line.
+    None for other results: those go by way of a `Response`.
+    """
+    kind = type(result)
+    if kind is str:
+        body = result.encode()
+        head = _TEXT_HEAD if len(body) == len(result) else _UTF8_HEAD
+    elif kind is bytes:
+        body, head = result, _TEXT_HEAD
+    elif kind is dict or kind is list:
+        body, head = codec.to_json(result), _JSON_HEAD
+    else:
+        return None
+    return b"%b%d%b%b" % (head, len(body), tail, body), len(body)
+
+
+def encode_head(response: Response, tail: bytes, length: int | None, chunked: bool = False) -> bytes:
+    """The head of `response`, with `length` as Content-Length unless it is None."""
+    lines = [STATUS_LINES[response.status]]
+    if response.content_type is not None:
+        lines.append(f"Content-Type: {response.content_type}\r\n".encode())
+    for name, value in response.headers.lines():
+        if name not in _OWN:
+            lines.append(f"{name.title()}: {value}\r\n".encode("utf-8", "surrogateescape"))
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    elif length is not None:
+        lines.append(b"Content-Length: %d" % length)
+    else:
+        tail = tail[2:]  # no framing field went before: its line end is not wanted
+    lines.append(tail)
+    return b"".join(lines)
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def http_date(moment: struct_time) -> str:
+    """A moment in GMT as HTTP writes it (RFC 9110 §5.6.7), in English whatever the locale.
+
+    >>> http_date(time.gmtime(784111777))
+    'Sun, 06 Nov 1994 08:49:37 GMT'
+    """
+    year, month, day, hour, minute, second, weekday, *_ = moment
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year} {hour:02}:{minute:02}:{second:02} GMT"

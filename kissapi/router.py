@@ -1,0 +1,220 @@
+"""Router: what the user registers: routes, hooks and mounted routers.
+
+Law: everything wrong with a registration is said here, when it is made; nothing here runs per request
+(that is `dispatch.py`, which compiles a router into a table).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+from kissapi.headers import is_token
+from kissapi.path import Segment, parse, spell
+
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
+
+
+class Hook(NamedTuple):
+    """A before or after hook; `nested` ones run for the routers mounted below, too."""
+
+    function: Callable[..., Any]
+    nested: bool
+
+
+class Route(NamedTuple):
+    """One registration: `methods` and a path lead to a handler of `router`, reached through `chain`.
+
+    `chain` is the routers from the outermost down to `router`, the owner, whose hooks run.
+    """
+
+    methods: tuple[str, ...]
+    segments: tuple[Segment, ...]
+    handler: Callable[..., Any]
+    chain: tuple[Router, ...]
+
+    @property
+    def router(self) -> Router:
+        """The router the route was registered with."""
+        return self.chain[-1]
+
+    @property
+    def path(self) -> str:
+        """The whole path, mount prefixes included: `/api/v1/users/{id}`."""
+        return spell(self.segments)
+
+
+class Router:
+    """Routes, hooks and mounted routers.
+
+    router = Router()
+
+    @router.get("/users/{id:int}")
+    async def user(req: Request):
+        return {"id": req.params["id"]}
+
+    root["/api/v1"] = router
+    """
+
+    def __init__(self) -> None:
+        # In order of registration: (methods, segments, handler), or (segments of the prefix, mounted router).
+        self._entries: list[
+            tuple[tuple[str, ...], tuple[Segment, ...], Any] | tuple[tuple[Segment, ...], Router]
+        ] = []
+        self._before: list[Hook] = []
+        self._after: list[Hook] = []
+        self._servers = 0  # how many running servers have compiled this router
+
+    def __repr__(self) -> str:
+        return f"<Router with {len(self._entries)} entries>"
+
+    def get(self, path: str) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for GET, and so for HEAD, on `path`."""
+        return self.route(path, methods=("GET",))
+
+    def post(self, path: str) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for POST on `path`."""
+        return self.route(path, methods=("POST",))
+
+    def put(self, path: str) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for PUT on `path`."""
+        return self.route(path, methods=("PUT",))
+
+    def patch(self, path: str) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for PATCH on `path`."""
+        return self.route(path, methods=("PATCH",))
+
+    def delete(self, path: str) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for DELETE on `path`."""
+        return self.route(path, methods=("DELETE",))
+
+    def head(self, path: str) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for HEAD on `path`, in place of the one for GET."""
+        return self.route(path, methods=("HEAD",))
+
+    def options(self, path: str) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for OPTIONS on `path`, in place of the answer that comes for free."""
+        return self.route(path, methods=("OPTIONS",))
+
+    def route(self, path: str, methods: Iterable[str] = ("GET",)) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for several methods: `@router.route("/cart", methods=["GET", "PUT"])`."""
+        parse(path)  # so that a wrong path is reported where it stands
+
+        def register(handler: HandlerT) -> HandlerT:
+            for method in _checked_methods(methods):
+                self.add_route(method, path, handler)
+            return handler
+
+        return register
+
+    def add_route(self, method: str, path: str, handler: Callable[..., Any]) -> None:
+        """Register `handler` for `method` on `path`; a second registration of both replaces the first, with a warning.
+
+        Raises `TypeError` for a handler that cannot be called, `ValueError` for a path that cannot be matched,
+        `RuntimeError` while a server runs: routes are compiled when it starts.
+        """
+        self._check_open()
+        if not callable(handler):
+            raise TypeError(f"the handler of {method} {path} is {handler!r}, which cannot be called")
+        segments = parse(path)
+        methods = _checked_methods((method,))
+        shape = shape_of(segments)
+        for index, entry in enumerate(self._entries):
+            if len(entry) == 3 and entry[0] == methods and shape_of(entry[1]) == shape:
+                warnings.warn(f"{methods[0]} {path} is registered twice; the last one wins", stacklevel=3)
+                del self._entries[index]
+                break
+        self._entries.append((methods, segments, handler))
+
+    def mount(self, prefix: str, router: Router) -> None:
+        """Serve `router` below `prefix`, which may have parameters; `root[prefix] = router` does the same.
+
+        Both `/api` and `/api/` reach the `/` of a router mounted at `/api`. Raises `TypeError` for what is no
+        router, `ValueError` for a router that would end up inside itself.
+        """
+        self._check_open()
+        if not isinstance(router, Router):
+            raise TypeError(f"only a Router can be mounted, not {router!r}")
+        if not isinstance(prefix, str):
+            raise TypeError(f'a prefix is a string such as "/api", not {prefix!r}')
+        prefix = "/" + prefix.strip("/")
+        segments = parse(prefix) if prefix != "/" else ()
+        if any(segment.kind == "path" for segment in segments):
+            raise ValueError(f"a prefix cannot take the rest of the path: {prefix!r}")
+        if router is self or self in router._below():
+            raise ValueError(f"mounting at {prefix!r} would put a router inside itself")
+        self._entries.append((segments, router))
+
+    __setitem__ = mount
+
+    def add_hook(self, kind: str, function: Callable[..., Any], nested: bool = False) -> None:
+        """Run `function` "before" or "after" each handler of this router, in the order they were added.
+
+        A before hook gets the request; an after hook gets (request, result) and may return another result.
+        `nested=True` makes it run for the routers mounted below, too: before hooks from the outermost router in,
+        after hooks from the innermost out. Raises `ValueError` for another kind.
+        """
+        self._check_open()
+        if kind not in ("before", "after"):
+            raise ValueError(f'a hook is "before" or "after", not {kind!r}')
+        if not callable(function):
+            raise TypeError(f"the {kind} hook is {function!r}, which cannot be called")
+        (self._before if kind == "before" else self._after).append(Hook(function, nested))
+
+    def before(self, function: HandlerT) -> HandlerT:
+        """As a decorator: `@router.before` is `add_hook("before", function)`."""
+        self.add_hook("before", function)
+        return function
+
+    def after(self, function: HandlerT) -> HandlerT:
+        """As a decorator: `@router.after` is `add_hook("after", function)`."""
+        self.add_hook("after", function)
+        return function
+
+    def routes(self) -> Iterator[Route]:
+        """Every route that can be reached from here, those of mounted routers included."""
+        return self._walk((), (self,))
+
+    def _walk(self, prefix: tuple[Segment, ...], chain: tuple[Router, ...]) -> Iterator[Route]:
+        for entry in self._entries:
+            if len(entry) == 3:
+                methods, segments, handler = entry
+                yield Route(methods, prefix + segments, handler, chain)
+                if len(chain) > 1 and segments == (Segment("literal", ""),) and prefix:
+                    yield Route(methods, prefix, handler, chain)  # "/api" as well as "/api/"
+            else:
+                segments, router = entry
+                yield from router._walk(prefix + segments, (*chain, router))
+
+    def _below(self) -> Iterator[Router]:
+        for entry in self._entries:
+            if len(entry) == 2:
+                yield entry[1]
+                yield from entry[1]._below()
+
+    def _check_open(self) -> None:
+        if self._servers:
+            raise RuntimeError(
+                "this router is being served: register routes and hooks before the server starts"
+            )
+
+    def _serve(self, change: int) -> None:
+        """Note that a server has started (1) or stopped (-1) serving this router and those below."""
+        for router in {self, *self._below()}:
+            router._servers += change
+
+
+def shape_of(segments: tuple[Segment, ...]) -> tuple[str, ...]:
+    """What two paths that match the same requests have in common: `/{a}/x` and `/{b}/x` are one shape."""
+    return tuple(segment.text if segment.kind == "literal" else "{" + segment.kind for segment in segments)
+
+
+def _checked_methods(methods: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(methods, str):
+        raise TypeError(f'methods is a list: methods=["{methods}"]')
+    names = tuple(method.upper() for method in methods)
+    for name in names:
+        if not is_token(name):
+            raise ValueError(f"{name!r} is no method name (RFC 9110 §9.1)")
+    return names

@@ -1,0 +1,211 @@
+"""Server: the life of a server: bind, serve, stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kissapi import log as logs
+from kissapi import sockets
+from kissapi.awaitables import running_loop, sleep
+from kissapi.limits import Limits
+from kissapi.parser import HttpParser
+from kissapi.request import Request
+from kissapi.router import Router
+from kissapi.service import Service
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+BACKENDS = ("asyncio", "selectors")
+
+
+class Server:
+    """Serves a router, over HTTP or a protocol of your own.
+
+    `host` and `port` are where it listens; port 0 is a free one, which `port` and `url` then tell.
+    `backend` is `"asyncio"`, or `"selectors"` for a loop of our own that needs no asyncio.
+    `parser_class` and `request_class` change the protocol; see `kissapi.parser`.
+    `logger`, a `logging.Logger`, gets the log instead of standard output; `access_log=False` leaves out the lines
+    of requests. `loop_factory` makes asyncio's event loop, for example `uvloop.new_event_loop`.
+    `limits` are the sizes, times and counts of `kissapi.limits`: `max_body=1 << 20`.
+
+    Raises `ValueError` for an unknown backend and `TypeError` for an unknown argument.
+
+        server = Server(router=router)
+        server.loop()
+    """
+
+    def __init__(
+        self,
+        host: str | None = "0.0.0.0",
+        port: int = 8000,
+        *,
+        router: Router | None = None,
+        backend: str = "asyncio",
+        parser_class: Callable[[Any], Any] = HttpParser,
+        request_class: type[Request] = Request,
+        logger: Logger | None = None,
+        access_log: bool = True,
+        loop_factory: Callable[[], Any] | None = None,
+        **limits: float | None,
+    ) -> None:
+        if backend not in BACKENDS:
+            raise ValueError(f'backend must be "asyncio" or "selectors", not {backend!r}')
+        if loop_factory is not None and backend != "asyncio":
+            raise ValueError('loop_factory makes an asyncio loop: it goes with backend="asyncio"')
+        if router is not None and not isinstance(router, Router):
+            raise TypeError(f"router must be a Router, not {router!r}")
+        if not callable(parser_class):
+            raise TypeError(f"parser_class must be a class or function that makes a parser, not {parser_class!r}")
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ValueError(f"port must be a number from 0 to 65535, not {port!r}")
+        self.host = host
+        self.port = port
+        self.router = router if router is not None else Router()
+        self.backend = backend
+        self.parser_class = parser_class
+        self.request_class = request_class
+        self.logger = logger
+        self.access_log = access_log
+        self.loop_factory = loop_factory
+        self.limits = Limits(**limits)
+        self.service: Service | None = None
+        self._listeners: list[sockets.Listener] = []
+        self._loop: Any = None
+        self._stop_asked: Any = None
+        self._forced = False
+
+    def __repr__(self) -> str:
+        return f"<Server {self.url} backend={self.backend!r}{'' if self.service else ' not running'}>"
+
+    @property
+    def url(self) -> str:
+        """Where it can be reached: `http://127.0.0.1:8000`; for another protocol than HTTP, `tcp://…`."""
+        is_http = isinstance(self.parser_class, type) and issubclass(self.parser_class, HttpParser)
+        host = self.host or "0.0.0.0"
+        return f"{'http' if is_http else 'tcp'}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def loop(self) -> None:
+        """Serve until SIGINT (Ctrl-C) or SIGTERM, then stop gracefully; a second signal stops at once.
+
+        Raises `SystemExit` with one line that says what to do if it cannot listen there.
+        """
+        try:
+            self._backend().run(self._serve_until_signal(), self.loop_factory)
+        except OSError as error:
+            if self.service is not None or not hasattr(error, "cannot_listen"):
+                raise
+            raise SystemExit(f"kissapi: {error.strerror}") from None
+
+    async def run(self) -> None:
+        """Serve inside a running event loop until `stop()` is called or the task is cancelled; touches no signals.
+
+            await server.run()
+        """
+        async with self:
+            await self._stop_asked
+
+    def stop(self) -> None:
+        """Ask a running server to stop gracefully; may be called from any thread. A second call stops it at once."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ask_to_stop)
+
+    async def __aenter__(self) -> Server:
+        """Start serving: `async with Server(port=0, router=router) as server: print(server.url)`."""
+        if self.service is not None:
+            raise RuntimeError("this server is running already")
+        self._forced = False
+        loop = self._loop = running_loop()
+        backend = self._backend()
+        listening = self._bind()
+        log = logs.LoggerLog(self.logger) if self.logger is not None else logs.Log()
+        try:
+            service = self.service = Service(
+                loop=loop,
+                spawn=backend.spawner(loop),
+                router=self.router,
+                parser_class=self.parser_class,
+                request_class=self.request_class,
+                limits=self.limits,
+                log=log,
+                access_log=self.access_log,
+            )
+        except BaseException:
+            for sock in listening:
+                sock.close()
+            raise
+        self.router._serve(1)
+        self._stop_asked = loop.create_future()
+        adopt = backend.adopter(loop, service)
+        most = self.limits.max_connections
+
+        def has_room() -> bool:
+            return most is None or len(service.connections) < most
+
+        self._listeners = [sockets.Listener(sock, loop, adopt, has_room, log.warning) for sock in listening]
+        service.on_closed = self._room_again
+        self.port = listening[0].getsockname()[1]
+        log.info(f"Serving on {self.url}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop: answer what is in hand, let idle clients deliver one more request, then close."""
+        service = self.service
+        assert service is not None
+        try:
+            for listener in self._listeners:
+                listener.close()
+            await sleep(0)  # what was just accepted becomes a connection
+            service.stop()
+            deadline = service.time() + self.limits.shutdown_timeout
+            while service.connections and service.time() < deadline and not self._forced:
+                await sleep(0.01)
+        finally:
+            for connection in tuple(service.connections):
+                connection.transport.abort()
+            for _ in range(3):  # connection_lost, the cancelled handlers, and what they wait for in `finally`
+                await sleep(0)
+            self.router._serve(-1)
+            service.log.flush()
+            self.service = self._loop = None
+
+    def _backend(self) -> Any:
+        if self.backend == "selectors":
+            from kissapi.backends import selectors as backend
+        else:
+            from kissapi.backends import asyncio as backend  # type: ignore[no-redef]
+        return backend
+
+    def _bind(self) -> list[Any]:
+        try:
+            return sockets.bind(self.host, self.port, self.limits.backlog)
+        except OSError as error:
+            error.cannot_listen = True  # type: ignore[attr-defined]
+            raise
+
+    async def _serve_until_signal(self) -> None:
+        async with self:
+            loop = self._loop
+            signals = (signal.SIGINT, signal.SIGTERM) if _in_main_thread() else ()
+            for number in signals:
+                loop.add_signal_handler(number, self._ask_to_stop)
+            await self._stop_asked
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+    def _ask_to_stop(self) -> None:
+        if self._stop_asked.done():
+            self._forced = True
+        else:
+            self._stop_asked.set_result(None)
+
+    def _room_again(self) -> None:
+        for listener in self._listeners:
+            listener.resume()
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

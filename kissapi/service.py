@@ -1,0 +1,164 @@
+"""Service: what one event loop serves: the compiled routes, the open connections, the tick of the clock.
+
+Law: one per event loop, used only in its thread; everything that does not change per request is worked out here,
+once. Time is a tick: every deadline is a number on a connection, compared when the clock ticks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kissapi.connection import Connection
+from kissapi.dispatch import Dispatch
+from kissapi.fail import Fail
+from kissapi.response import Response, http_date, respond
+
+if TYPE_CHECKING:
+    from kissapi.limits import Limits
+    from kissapi.log import Log
+    from kissapi.request import Request
+    from kissapi.router import Router
+
+SLOW = 0.1  # seconds a handler may hold the loop before a warning names it: others feel more than that
+
+
+class Service:
+    """The surroundings of every `Connection` of one loop.
+
+    `loop` has asyncio's `time` and `call_later`; `spawn` turns a coroutine into a task that, where the loop can do
+    that, has taken its first step already.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: Any,
+        spawn: Callable[[Any], Any],
+        router: Router,
+        parser_class: Callable[[Request], Any],
+        request_class: type[Request],
+        limits: Limits,
+        log: Log,
+        access_log: bool = True,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.loop = loop
+        self.spawn = spawn
+        self.time: Callable[[], float] = loop.time
+        self.clock = clock
+        self.dispatch = Dispatch(router)
+        self.handle = self.dispatch.handle
+        self.request_class = request_class
+        self.limits = limits
+        self.log = log
+        self.slow = SLOW
+        self.answered: list[tuple[Request, int, int, float]] | None = [] if access_log else None
+        self.stopping = False
+        self.connections: set[Connection] = set()
+        self.on_closed: Callable[[], None] = _nothing
+        self.parser_class = parser_class
+        # What of the parser contract this parser has. Asked of a sample, for `parser_class` may be a function.
+        sample = parser_class(request_class())
+        self.parser_takes_limits = hasattr(sample, "limits")
+        self.reuses_parser = hasattr(sample, "reset")
+        self.parser_keeps_alive = hasattr(sample, "should_keep_alive")
+        self.parser_reads_eof = hasattr(sample, "feed_eof")
+        self.parser_encodes = hasattr(sample, "encode")
+        timeouts = (limits.head_timeout, limits.body_timeout, limits.idle_timeout, limits.write_timeout)
+        self._period = min(1.0, max(0.02, min(timeouts) / 4))
+        self._ticking = False
+        self._warned: set[str] = set()
+        self._read_clock()
+
+    def make_parser(self, request: Request) -> Any:
+        """A parser for the next message."""
+        parser = self.parser_class(request)
+        if self.parser_takes_limits:
+            parser.limits = self.limits
+        return parser
+
+    # The clock
+
+    def _read_clock(self) -> None:
+        date = http_date(time.gmtime()).encode("ascii")
+        self.tail = b"\r\nDate: " + date + b"\r\n\r\n"
+        self.tail_close = b"\r\nDate: " + date + b"\r\nConnection: close\r\n\r\n"
+        self.tail_keep_alive = b"\r\nDate: " + date + b"\r\nConnection: keep-alive\r\n\r\n"
+        # A whole period more: a deadline may come late, but never early.
+        self.idle_deadline = self.time() + self._period + self.limits.idle_timeout
+        self.log.tick()
+
+    def _tick(self) -> None:
+        self._read_clock()
+        now = self.time()
+        for connection in tuple(self.connections):
+            if connection.deadline <= now:
+                connection.tick(now)
+        self._ticking = bool(self.connections)  # with nobody there, nothing wakes this process
+        if self._ticking:
+            self.loop.call_later(self._period, self._tick)
+
+    # The connections
+
+    def opened(self, connection: Connection) -> None:
+        """A client has come."""
+        self.connections.add(connection)
+        if not self._ticking:
+            self._ticking = True
+            self._tick()
+
+    def closed(self, connection: Connection) -> None:
+        """A client has gone."""
+        self.connections.discard(connection)
+        self.on_closed()
+
+    def stop(self) -> None:
+        """From now on every answer is the last of its connection; idle clients may still deliver one request."""
+        self.stopping = True
+        self._period = 0.02
+        self._tick()
+        for connection in tuple(self.connections):
+            connection.drain(self.time() + self.limits.drain_timeout)
+
+    # What becomes of requests
+
+    def failure(self, request: Request, error: BaseException) -> Response:
+        """The answer to a request whose handler, hook or conversion raised `error`, which is logged unless it is a `Fail`."""
+        if isinstance(error, Fail):
+            try:
+                return respond(error)
+            except Exception as wrong:
+                error = wrong
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        self.log.failure(request, self.name_of(request), error)
+        return Response(b"Internal Server Error", 500)
+
+    def client_left(self, request: Request, task: Any, started: float) -> None:
+        """The client went away before its answer was complete; the handler was cancelled."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Fail):
+            self.log.failure(request, self.name_of(request), error)
+        if self.answered is not None:
+            self.log.client_left(request, self.clock() - started)
+
+    def held_up(self, request: Request, seconds: float) -> None:
+        """A handler has kept all others waiting; say so, once for each handler."""
+        name = self.name_of(request)
+        if name not in self._warned:
+            self._warned.add(name)
+            self.log.warning(
+                f"handler {name} held up the loop for {seconds * 1000:.0f} ms: "
+                "make it a plain def, or await to_thread(…) for what blocks"
+            )
+
+    def name_of(self, request: Request) -> str:
+        """The name of the handler of `request`, for people."""
+        handler: Any = self.dispatch.handler_of(request)
+        return str(getattr(handler, "__qualname__", None) or repr(handler))
+
+
+def _nothing() -> None:
+    pass

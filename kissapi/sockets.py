@@ -1,0 +1,149 @@
+"""Sockets: binding, accepting, and a look at what has arrived.
+
+Law: the one place where connections come in, whatever the loop: its `add_reader` says when, and the backend makes
+a transport of each accepted socket.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+from collections.abc import Callable
+from typing import Any
+
+# Out of descriptors or memory: waiting helps, going on does not.
+_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_AT_ONCE = 64  # connections accepted before those already there get their turn
+_RETRY = 0.5  # seconds
+
+
+def bind(host: str | None, port: int, backlog: int) -> list[socket.socket]:
+    """Listening sockets on every address of `host` (None: all there are); with port 0, on one free port.
+
+    Raises `OSError` with a message that says what to do.
+    """
+    try:
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"{host!r} is no address of this machine: {error.strerror}") from None
+    listening: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            # The protocol is named, for asyncio turns Nagle's delay of 40 ms off only where it is.
+            sock = socket.socket(family, kind, protocol)
+            listening.append(sock)
+            if hasattr(socket, "SO_REUSEPORT"):  # not on Windows, where SO_REUSEADDR lets others steal the port
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setblocking(False)
+            sock.bind((address[0], port, *address[2:]))
+            sock.listen(backlog)
+            port = sock.getsockname()[1]
+    except OSError as error:
+        for sock in listening:
+            sock.close()
+        raise OSError(error.errno, _remedy(error, host, port)) from None
+    return listening
+
+
+def _remedy(error: OSError, host: str | None, port: int) -> str:
+    where = f"port {port} of {host or 'this machine'}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use: stop the program that uses it, or choose another with Server(port=…)"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"no permission for {where}: choose one from 1024 up with Server(port=…)"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine: use 127.0.0.1, 0.0.0.0 or one it has"
+    return f"cannot listen on {where}: {error.strerror or error}"
+
+
+def has_input(transport: Any) -> bool:
+    """Whether bytes wait in the socket of `transport` that have not been read."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return False
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class Listener:
+    """Accepts from one listening socket and hands each connection to `adopt`, while `has_room` says so."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        loop: Any,
+        adopt: Callable[[socket.socket], object],
+        has_room: Callable[[], bool],
+        warn: Callable[[str], None],
+    ) -> None:
+        self.sock = sock
+        self._loop = loop
+        self._adopt = adopt
+        self._has_room = has_room
+        self._warn = warn
+        self._paused = True
+        self._retry: Any = None
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on accepting, if it was paused."""
+        if self._paused and self.sock.fileno() >= 0 and self._has_room():
+            self._paused = False
+            self._loop.add_reader(self.sock, self._accept)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._loop.remove_reader(self.sock)
+
+    def _accept(self, most: int = _AT_ONCE) -> None:
+        for _ in range(most):
+            if not self._has_room():
+                self._pause()  # until a connection closes
+                return
+            try:
+                sock, _ = self.sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._wait_for_descriptors(error)
+                return
+            sock.setblocking(False)
+            if sock.family != getattr(socket, "AF_UNIX", None):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._adopt(sock)
+
+    def _wait_for_descriptors(self, error: OSError) -> None:
+        if self._retry is None:
+            self._warn(f"cannot accept more connections for now: {error.strerror}; raise the limit with ulimit -n")
+        self._pause()
+        self._retry = self._loop.call_later(_RETRY, self._try_again)
+
+    def _try_again(self) -> None:
+        self.resume()
+        if self._paused:
+            return
+        # Only once a connection has come through is the shortage over, and worth a line when it comes again.
+        self._accept(1)
+        if not self._paused:
+            self._retry = None
+
+    def close(self) -> None:
+        """Accept what is in the queue of the kernel, then stop listening: nobody who got through is turned away."""
+        if self.sock.fileno() < 0:
+            return
+        self._accept(1 << 16)
+        self._pause()
+        if self._retry is not None:
+            self._retry.cancel()
+        self.sock.close()

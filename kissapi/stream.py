@@ -1,0 +1,49 @@
+"""Stream: a body that goes out as it is made.
+
+Law: no piece is asked for before the client has taken most of those before it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kissapi.awaitables import running_loop, sleep, to_thread
+
+if TYPE_CHECKING:
+    from kissapi.connection import Connection
+
+_END = object()
+
+
+async def stream(connection: Connection, body: Any, chunked: bool) -> int:
+    """Send what `body`, a sync or async iterator, gives: `str` or `bytes`. Gives the number of bytes of the body.
+
+    A sync iterator may block, so it is asked in a worker thread. However this ends, the iterator is closed.
+    """
+    write = connection.transport.write
+    asynchronous = hasattr(body, "__anext__")
+    size = 0
+    try:
+        while True:
+            piece = await (anext(body, _END) if asynchronous else to_thread(next, body, _END))
+            if piece is _END:
+                break
+            data = piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))
+            if data:  # an empty chunk would end the body
+                size += len(data)
+                write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+            if connection.writable:
+                await sleep(0)  # a generator that never waits must not hold up the others
+            else:
+                connection.on_writable = running_loop().create_future()
+                await connection.on_writable
+        if chunked:
+            write(b"0\r\n\r\n")
+    finally:
+        connection.on_writable = None
+        if asynchronous:
+            if hasattr(body, "aclose"):
+                await body.aclose()
+        elif hasattr(body, "close"):
+            body.close()
+    return size

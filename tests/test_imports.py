@@ -1,0 +1,187 @@
+"""Who may import what: a table held against the sources by `ast`, and `import kissapi` in a fresh Python.
+
+Laws 1 and 7 of the design. A rule that is in the way is a question to the design first, to this table second.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Free for all: they cost nothing to import and reach nothing outside.
+FREE = frozenset(
+    "__future__ abc collections collections.abc functools itertools operator types typing warnings".split()
+)
+
+# module: what it may import beside FREE, and why that is all. A leading dot stands for `kissapi`, and a name
+# stands for what is below it too. A `*` at the end of a module covers every module below it.
+TABLE: dict[str, tuple[str, str]] = {
+    "kissapi": (".", "the public names, from where they are"),
+    "kissapi.limits": ("", "numbers with their reasons"),
+    "kissapi.fail": ("", "an exception"),
+    "kissapi.headers": ("", "a mapping"),
+    "kissapi.host": ("re", "a grammar"),
+    "kissapi.codec": ("json .compat.json .fail", "text inside HTTP"),
+    "kissapi.path": ("uuid .compat.uuid .codec", "the pattern of a route"),
+    "kissapi.router": (".headers .path", "what the user registers; it knows no request and no response"),
+    "kissapi.hooks": (".awaitables", "calls composed into one"),
+    "kissapi.dispatch": (
+        ".codec .fail .hooks .path .response .router",
+        "request → the coroutine that answers it",
+    ),
+    "kissapi.request": (".codec .fail .headers .limits", "what was asked"),
+    "kissapi.response": ("time .codec .fail .headers", "what is answered; of time only the type of a date"),
+    "kissapi.parser": (
+        "httptools .compat.httptools .compat.chunked .codec .fail .headers .host .limits",
+        "bytes → request",
+    ),
+    "kissapi.connection": (".fail .response .stream", "the state machine of one client"),
+    "kissapi.stream": (".awaitables", "a body that goes out as it is made"),
+    "kissapi.service": (
+        "time .connection .dispatch .fail .response",
+        "what one loop serves; the clock is read here, once a tick",
+    ),
+    "kissapi.threads": (
+        "threading contextvars queue .compat.contextvars .compat.queue .limits",
+        "worker threads",
+    ),
+    "kissapi.awaitables": ("sys .threads", "what a handler can await on every backend"),
+    "kissapi.log": ("logging os sys time traceback colorama .compat.colorama", "lines for people"),
+    "kissapi.compat": ("", "stand-ins, each in its file"),
+    "kissapi.compat.*": ("re sys threading .compat", "what every Python has, and other stand-ins"),
+}
+
+# Law 1, apart from the table so that a line added there cannot break it: no I/O, clock, thread or loop here.
+OUTSIDE = "socket selectors asyncio ssl threading time .log .server .backends"
+NEVER: dict[str, str] = {
+    "kissapi.connection": f"{OUTSIDE} .router",
+    "kissapi.parser": f"{OUTSIDE} .router .connection",
+    "kissapi.request": f"{OUTSIDE} .router .connection .parser",
+    "kissapi.router": f"{OUTSIDE} .connection .parser",
+    "kissapi.hooks": f"{OUTSIDE} .router .connection .parser",
+}
+
+# What a small build may lack, and each way outside, has ONE door: no other file imports it or its stand-in.
+DOORS: dict[str, str] = {
+    "httptools": "kissapi.parser",
+    "json": "kissapi.codec",
+    "uuid": "kissapi.path",
+    "contextvars": "kissapi.threads",
+    "queue": "kissapi.threads",
+    "colorama": "kissapi.log",
+    "asyncio": "kissapi.backends.asyncio",
+    "uvloop": "kissapi.backends.asyncio",
+    "selectors": "kissapi.backends.selectors",
+}
+
+# Law 7.
+SLOW = "asyncio ssl json http dataclasses inspect argparse email typing_extensions".split()
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its installed name."""
+    found = {}
+    for top, package in (("kissapi", "kissapi"), ("compat", "kissapi.compat")):
+        for file in sorted((ROOT / top).rglob("*.py")):
+            parts = [package, *file.relative_to(ROOT / top).with_suffix("").parts]
+            found[".".join(parts).removesuffix(".__init__")] = file
+    return found
+
+
+MODULES = modules()
+
+
+def imported(module: str) -> Iterator[str]:
+    """The modules that `module` imports, wherever in it, except what only a type checker reads."""
+    file = MODULES[module]
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    todo: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            todo += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                below = f"{source}.{alias.name}"
+                yield below if below in MODULES else source
+        todo += ast.iter_child_nodes(node)
+
+
+def spelled(names: str) -> set[str]:
+    return {f"kissapi{name}".rstrip(".") if name.startswith(".") else name for name in names.split()}
+
+
+def covers(rule: str, name: str) -> bool:
+    """`a.b` covers a.b and all below it."""
+    return name == rule or name.startswith(f"{rule}.")
+
+
+def rule_of(module: str) -> tuple[str, str] | None:
+    return TABLE.get(module) or next(
+        (rule for name, rule in TABLE.items() if name.endswith(".*") and module.startswith(name[:-1])), None
+    )
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_what_the_table_allows(module: str) -> None:
+    rule = rule_of(module)
+    assert rule is not None, (
+        f"{module} is new: say in TABLE of {Path(__file__).name} what it may import, and why"
+    )
+    allowed = spelled(rule[0])
+    for name in imported(module):
+        assert name in FREE or any(covers(each, name) for each in allowed), (
+            f"{module} imports {name}, but is {rule[1]!r}: it may import {sorted(allowed) or 'nothing'}"
+        )
+
+
+@pytest.mark.parametrize("module", [module for module in NEVER if module in MODULES])
+def test_a_module_keeps_clear_of_what_it_must_not_know(module: str) -> None:
+    for name in imported(module):
+        for never in spelled(NEVER[module]):
+            assert not covers(never, name), f"{module} imports {name}: law 1 of the design says never"
+
+
+@pytest.mark.parametrize("thing", DOORS)
+def test_a_dependency_has_one_door(thing: str) -> None:
+    users = {
+        module
+        for module in MODULES
+        for name in imported(module)
+        if covers(thing, name) or name == f"kissapi.compat.{thing}"
+        if not module.startswith("kissapi.compat.")
+    }
+    assert users <= {DOORS[thing]}, f"{thing} is imported by {sorted(users)}: its one door is {DOORS[thing]}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("kissapi.compat")])
+def test_a_stand_in_never_imports_kissapi(module: str) -> None:
+    for name in imported(module):
+        assert not covers("kissapi", name) or covers("kissapi.compat", name), f"{module} imports {name}"
+
+
+def test_the_table_names_no_module_that_is_gone() -> None:
+    named = [*TABLE, *NEVER, *DOORS.values()]
+    assert [name for name in named if not name.endswith(".*") and name not in MODULES] == []
+
+
+def test_import_kissapi_is_light() -> None:
+    program = "import sys; before = set(sys.modules); import kissapi; print(*set(sys.modules) - before)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "kissapi.connection" in done.stdout.split()
+    assert [name for name in SLOW if name in done.stdout.split()] == []
