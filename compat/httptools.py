@@ -102,13 +102,9 @@ class HttpRequestParser:
         self._on_message_begin = _callback(protocol, "on_message_begin")
         self._on_url = _callback(protocol, "on_url")
         self._on_header = _callback(protocol, "on_header")
-        self._on_headers_complete: Callable[[], object] | None = getattr(
-            protocol, "on_headers_complete", None
-        )
+        self._on_headers_complete = _callback(protocol, "on_headers_complete")
         self._on_body = _callback(protocol, "on_body")
-        self._on_message_complete: Callable[[], object] | None = getattr(
-            protocol, "on_message_complete", None
-        )
+        self._on_message_complete = _callback(protocol, "on_message_complete")
         self._on_chunk_header = _callback(protocol, "on_chunk_header")
         self._on_chunk_complete = _callback(protocol, "on_chunk_complete")
         self._method = METHODS[0]  # as httptools says it before there is a request

@@ -99,6 +99,7 @@ class HttpParser:
     """
 
     limits: Limits | type[Limits] = Limits
+    library: Any = httptools  # or its stand-in: see `kissapi.pure`
 
     def __init__(self, request: Request) -> None:
         self._fields = Fields()
@@ -239,14 +240,14 @@ class HttpParser:
     def _read_fields(self, data: bytes) -> None:
         """Give httptools a head, or the next piece of one."""
         if self._httptools is None:
-            self._httptools = httptools.HttpRequestParser(self._fields)
+            self._httptools = self.library.HttpRequestParser(self._fields)
         try:
             self._httptools.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except self.library.HttpParserUpgrade:
             self._httptools = None  # to a protocol nobody here speaks: answered as if it had not asked
-        except httptools.HttpParserInvalidMethodError:
+        except self.library.HttpParserInvalidMethodError:
             raise Fail(501, f"Not Implemented: {self._request.method}") from None
-        except httptools.HttpParserError as error:
+        except self.library.HttpParserError as error:
             raise Fail(400, f"Bad Request: {error}") from None
 
     def _end_head(self) -> None:

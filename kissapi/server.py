@@ -149,6 +149,9 @@ class Server:
         service.on_closed = self._room_again
         self.port = listening[0].getsockname()[1]
         log.info(f"Serving on {self.url}")
+        library = getattr(self.parser_class, "library", None)
+        if library is not None and library.__name__.startswith("kissapi."):
+            log.info("Parsing HTTP in pure Python; with httptools installed it is faster")
         return self
 
     async def __aexit__(self, *_: object) -> None:

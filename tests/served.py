@@ -91,3 +91,5 @@ class Served:
         code = self.stop()
         if error is None:
             assert code == 0, f"exit code {code}:\n{self.output}"
+        else:
+            error.add_note(f"the server ended with {code}, and had said:\n{self.output}")

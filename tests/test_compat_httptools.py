@@ -1,4 +1,4 @@
-"""The stand-in and the real httptools side by side: same calls, same verdict, in every split of every case."""
+"""The stand-in and the real httptools side by side: same calls, same verdict, in every split of each case."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Log:
         self.events.append(("chunk complete",))
 
     def run(self, pieces: list[bytes]) -> tuple[str, int]:
-        """Feeds until something is raised; the verdict, and how many bytes were fed by then (-1: all of them)."""
+        """Feeds until something is raised; the verdict, and the bytes fed by then (-1: all)."""
         fed = 0
         for piece in pieces:
             try:
@@ -98,8 +98,8 @@ def splits(data: bytes, seed: int = 0) -> list[list[bytes]]:
 
 
 def told(log: Log) -> list[tuple[Any, ...]]:
-    """The events that are due in every split: of the last message, its fields only once its head is over, and its
-    trailers only once it is itself over."""
+    """The events that are due in every split: fields only once their head is over, and trailers only once their
+    message is."""
     names = [event[0] for event in log.events]
     if "begin" not in names or names[-1] == "complete":
         return log.events

@@ -1,0 +1,15 @@
+"""PureHttpParser: HttpParser over the pure-Python stand-in, whether httptools is installed or not.
+
+Chosen by hand: `Server(parser_class=PureHttpParser)`. Where httptools is missing, HttpParser is the same thing.
+"""
+
+from __future__ import annotations
+
+from kissapi.compat import httptools
+from kissapi.parser import HttpParser
+
+
+class PureHttpParser(HttpParser):
+    """HTTP/1.0 and HTTP/1.1 without any C: the same verdict as `HttpParser` on every request."""
+
+    library = httptools
