@@ -36,7 +36,7 @@ check: .venv/dev ## format, lint, types and import rules
 	@$(PY) -m ruff check --quiet .
 	@echo "make: mypy --strict"
 	@rm -rf build/types/kissapi && mkdir -p build/types/kissapi
-	@ln -s $(patsubst %,../../../%,$(wildcard kissapi/*)) ../../../compat build/types/kissapi/
+	@ln -s $(addprefix ../../../,$(filter-out %/compat %/__pycache__,$(wildcard kissapi/*))) ../../../compat build/types/kissapi/
 	@ln -sfn ../../examples build/types/examples
 	@cd build/types && ../../$(PY) -m mypy --no-error-summary --config-file ../../pyproject.toml -p kissapi -p examples
 	@echo "make: import rules"

@@ -6,7 +6,7 @@ chunked body here, because llhttp bounds neither chunk extensions nor trailers, 
 were headers, and cannot be stopped at the end of a message.
 
 It refuses what either of the two would refuse. llhttp: blanks round `;` and `=`, a trailer that would frame
-the message (RFC 9110 §6.5.1 lets nobody send one). The RFC: `;;`, `;=b`, `;a=`, `;a=b"c"`, all fine to llhttp.
+the message (RFC 9110 §6.5.1 lets nobody send one). The RFC: `;;`, `;=b`, `;a=`, `;a=b"c"`, fine to llhttp.
 """
 
 from __future__ import annotations

@@ -37,7 +37,9 @@ def just_fix_windows_console() -> None:
     """Nothing to do: see the head of this file."""
 
 
-def init(autoreset: bool = False, convert: bool | None = None, strip: bool | None = None, wrap: bool = True) -> None:
+def init(
+    autoreset: bool = False, convert: bool | None = None, strip: bool | None = None, wrap: bool = True
+) -> None:
     """Nothing to do either, unless it is asked to change what is printed: that is refused."""
     if autoreset or convert or strip:
         raise NotImplementedError("this stand-in wraps no stream: autoreset, convert and strip need colorama")

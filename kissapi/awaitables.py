@@ -1,12 +1,14 @@
 """What a handler can await on every backend.
 
-Law: written once, in asyncio's words (`create_future`, `call_later`, `call_soon_threadsafe`), which both loops speak.
+Law: written once, in words of asyncio (`create_future`, `call_later`, `call_soon_threadsafe`) that both loops
+speak.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from kissapi.threads import Threads, copy_context
@@ -35,6 +37,10 @@ async def sleep(seconds: float) -> None:
     """
     loop = running_loop()
     future = loop.create_future()
+    if seconds <= 0:
+        loop.call_soon(_wake, future)
+        await future
+        return
     timer = loop.call_later(seconds, _wake, future)
     try:
         await future
@@ -47,7 +53,7 @@ def _wake(future: Any) -> None:
         future.set_result(None)
 
 
-_threads = Threads()
+threads = Threads()
 
 
 async def to_thread(function: Callable[..., T], *args: Any) -> T:
@@ -59,30 +65,36 @@ async def to_thread(function: Callable[..., T], *args: Any) -> T:
     """
     loop = running_loop()
     future = loop.create_future()
-    context = copy_context()
+    threads.submit(partial(_call, loop, future, copy_context(), function, args))
+    try:
+        return await future  # type: ignore[no-any-return]
+    finally:
+        del future  # an error that is raised from it holds this frame, which would hold it: a cycle
 
-    def settle(result: Any, error: BaseException | None) -> None:
-        if future.done():  # whoever waited was cancelled
-            return
-        if error is None:
-            future.set_result(result)
-        elif isinstance(error, StopIteration):  # it would end the coroutine that waits (PEP 479)
-            future.set_exception(RuntimeError(f"{function!r} raised StopIteration"))
-        else:
-            future.set_exception(error)
 
-    def call() -> None:
-        result = error = None
-        try:
-            result = context.run(function, *args)
-        except BaseException as raised:
-            error = raised
-        try:
-            loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            pass  # the loop was closed meanwhile, and with it all that waited
-        finally:
-            del error  # it holds this frame, which holds it: a cycle
+def _call(loop: Any, future: Any, context: Any, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """In the worker thread."""
+    result: Any = None
+    error: BaseException | None = None
+    try:
+        result = context.run(function, *args)
+    except StopIteration as stop:  # it would end the coroutine that waits (PEP 479)
+        error = RuntimeError(f"{function!r} raised StopIteration")
+        error.__cause__ = stop
+    except BaseException as raised:
+        error = raised
+    try:
+        loop.call_soon_threadsafe(_settle, future, result, error)
+    except RuntimeError:
+        pass  # the loop was closed meanwhile, and with it all that waited
+    finally:
+        del error, future  # the error holds this frame: another cycle
 
-    _threads.submit(call)
-    return await future  # type: ignore[no-any-return]
+
+def _settle(future: Any, result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return  # whoever waited was cancelled
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

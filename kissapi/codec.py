@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from kissapi.fail import Fail
@@ -51,12 +52,12 @@ def unescape(text: str) -> bytes:
 
 
 def decode_segment(segment: str) -> str:
-    """A captured part of the path as text; `+` is a plus. Raises `Fail(400)` if it is not UTF-8 or has a NUL."""
+    """A captured part of the path as text; `+` is a plus. Raises `Fail(400)` for bad UTF-8 and for NUL."""
     if "%" not in segment:
         return segment
     try:
         text = unescape(segment).decode()
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise Fail(400, "Bad Request: the path is not UTF-8") from None
     if "\0" in text:
         raise Fail(400, "Bad Request: the path contains NUL")
@@ -80,30 +81,40 @@ def decode_query(query: str, limit: int) -> dict[str, list[str]]:
             if "%" in pair:
                 try:
                     name, value = unescape(name).decode(), unescape(value).decode()
-                except UnicodeDecodeError:
+                except UnicodeError:
                     raise Fail(400, "Bad Request: the query is not UTF-8") from None
             values.setdefault(name, []).append(value)
     return values
 
 
 @cache
-def _json() -> Any:
-    # Imported at the first use: a server of plain text never pays for it.
+def _json() -> tuple[Callable[[Any], str], Callable[[str], Any]]:
+    """dumps and loads; imported at the first use: a server of plain text never pays for them."""
     try:
         import json
     except ImportError:
-        from kissapi.compat import json  # type: ignore[no-redef]
-    return json
+        from kissapi.compat import json as ours
+
+        return partial(ours.dumps, allow_nan=False), ours.loads
+    return json.JSONEncoder(allow_nan=False).encode, json.loads  # once: json.dumps would make one per call
 
 
 def to_json(value: Any) -> bytes:
-    """`value` as JSON, with json's default separators and only ASCII. Raises what `json.dumps` raises."""
-    return _json().dumps(value).encode("ascii")  # type: ignore[no-any-return]
+    """`value` as JSON, with json's default separators and only ASCII.
+
+    Raises what `json.dumps` raises, and `ValueError` for NaN and Infinity: Python writes them, JSON has none.
+    """
+    return _json()[0](value).encode("ascii")
 
 
 def from_json(data: bytes) -> Any:
-    """The value a JSON text stands for. Raises `Fail(400)` if it is none, or nested too deep to read."""
+    """The value of a JSON text in UTF-8 (RFC 8259 §8.1). Raises `Fail(400)` if it is none, or too deep."""
+    dumps, loads = _json()
     try:
-        return _json().loads(data)
+        text = data.decode().removeprefix("\ufeff")
+        value = loads(text)
+        if "NaN" in text or "Infinity" in text:
+            dumps(value)  # raises if they stand for numbers: Python reads those, JSON has none
+        return value
     except (ValueError, RecursionError):
         raise Fail(400, "Bad Request: the body is not JSON") from None

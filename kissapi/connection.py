@@ -136,6 +136,7 @@ class Connection:
                 result = task.result()
             except BaseException as error:
                 result = service.failure(request, error)
+                task = None  # the error holds this frame: no cycle by way of it
             out.append(self._answer(request, result))
             self.request = None
             if self.close_after or self.state is not IDLE:
@@ -195,7 +196,7 @@ class Connection:
             else:
                 self.transport.abort()
         elif self.state is IDLE and self.request is not None:
-            self._flush([self._refuse(self.request, Fail(408, "Request Timeout"))])
+            self._flush([self._refuse(Fail(408, "Request Timeout"))])
             self._settle()
         elif self.state is IDLE:
             self._close()
@@ -247,6 +248,7 @@ class Connection:
             result = task.result()
         except BaseException as error:
             result = self.service.failure(request, error)
+            task = None  # the error holds this frame: no cycle by way of it
         self._flush([self._answer(request, result)])
         if self.state is IDLE:
             self._go_on()

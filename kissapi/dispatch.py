@@ -17,10 +17,10 @@ from kissapi.fail import Fail
 from kissapi.hooks import Call, compose
 from kissapi.path import TYPES, check_names
 from kissapi.response import Response
-from kissapi.router import Route, Router
 
 if TYPE_CHECKING:
     from kissapi.request import Request
+    from kissapi.router import Route, Router
 
 
 class Target:
@@ -66,18 +66,19 @@ class Dispatch:
     def __init__(self, router: Router) -> None:
         self.tree = Node()
         self.exact: dict[str, Leaf] = {}  # leaves without parameters, by their whole path
-        self.methods: set[str] = set()
+        self.methods = {"OPTIONS"}  # all that is answered anywhere
+        leaves: list[Leaf] = []
         for route in router.routes():
             leaf = self._leaf(route)
-            if all(segment.kind == "literal" for segment in route.segments):
+            if route.method in leaf:
+                warnings.warn(f"{route.method} {route.path} is there twice; the last one wins", stacklevel=2)
+            leaf[route.method] = target = Target(route)
+            if not target.names:
                 self.exact[route.path] = leaf
-            target = Target(route)
-            for method in route.methods:
-                if method in leaf:
-                    warnings.warn(f"{method} {route.path} is reached twice; the last one wins", stacklevel=2)
-                leaf[method] = target
-                if method == "GET" and ("HEAD" not in leaf or "GET" in leaf["HEAD"].route.methods):
-                    leaf["HEAD"] = target  # until a handler of its own comes
+            leaves.append(leaf)
+        for leaf in leaves:
+            if "GET" in leaf:
+                leaf.setdefault("HEAD", leaf["GET"])
             self.methods.update(leaf)
 
     def handle(self, request: Request) -> Coroutine[Any, Any, Any]:
@@ -100,7 +101,7 @@ class Dispatch:
                 request.params = dict(zip(target.names, captured, strict=True))
                 return target.call(request)
         elif path == "*" and method == "OPTIONS":
-            allowed.update(self.methods)
+            allowed = self.methods
         if not allowed:
             raise Fail(404, "Not Found")
         allow = ", ".join(sorted({"OPTIONS", *allowed}))
@@ -112,7 +113,7 @@ class Dispatch:
         """The handler `request` leads to, for log lines."""
         try:
             target = _find(self.tree, request.path.split("/"), 1, request.method, [], set())
-        except Fail:
+        except Exception:  # the path may be all that is wrong with the request: not even a string, perhaps
             return None
         return target.route.handler if target is not None else None
 
@@ -134,7 +135,7 @@ class Dispatch:
 def _find(
     node: Node, segments: list[str], index: int, method: str, captured: list[Any], allowed: set[str]
 ) -> Target | None:
-    """The first target below `node` that matches; on the way, the methods of leaves that match but for the method."""
+    """The first target below `node` that matches; `allowed` gets the methods of what else matches."""
     if index == len(segments):
         target = node.leaf.get(method)
         if target is None:

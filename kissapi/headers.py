@@ -28,6 +28,8 @@ class Headers(MutableMapping[str, str]):
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         self._values: dict[str, list[str]] = {}
+        if isinstance(items, Headers):
+            items = items.lines()  # one by one: joined with commas, cookies could not be told apart again
         for name, value in items.items() if isinstance(items, Mapping) else items:
             self.add(name, value)
 

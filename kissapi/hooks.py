@@ -23,8 +23,8 @@ _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # code flags; `ins
 def compose(handler: Handler, before: Sequence[Handler] = (), after: Sequence[Handler] = ()) -> Call:
     """One callable that runs `before`, the handler and `after`, in this order.
 
-    What a before hook returns is ignored. An after hook gets (request, result) and returns the result to go on
-    with; `None` means unchanged. Hooks run on the loop, sync or async. An exception skips all that follows it.
+    What a before hook returns is ignored. An after hook gets (request, result) and returns the result to go
+    on with; `None` means unchanged. Hooks run on the loop, sync or async. An exception skips what follows.
     """
     call = as_coroutine_function(handler)
     if not before and not after:
@@ -48,7 +48,7 @@ def compose(handler: Handler, before: Sequence[Handler] = (), after: Sequence[Ha
 
 
 def as_coroutine_function(handler: Handler) -> Call:
-    """`handler` so that calling it gives a coroutine: an `async def` as it is, a plain `def` in a worker thread."""
+    """`handler` so that calling it gives a coroutine: an `async def` as it is, a `def` in a worker thread."""
     flags = _code_flags(handler)
     if flags & _COROUTINE:
         return handler
@@ -71,5 +71,6 @@ def _code_flags(function: Any) -> int:
     while isinstance(function, partial):
         function = function.func
     if not hasattr(function, "__code__"):
-        function = getattr(function, "__call__", function)  # noqa: B004: a callable object, judged by its method
+        # A callable object is judged by the method of its class, and a class by what makes its instances.
+        function = type(function).__call__
     return getattr(getattr(function, "__code__", None), "co_flags", 0)

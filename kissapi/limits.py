@@ -6,6 +6,9 @@ Sizes are in bytes, times in seconds.
 
 from __future__ import annotations
 
+# With 0 of these nobody would be served, and no error would say why.
+_AT_LEAST_ONE = frozenset(("body_rate", "max_connections", "max_threads", "read_size"))
+
 
 class Limits:
     """What one client may ask for, and for how long.
@@ -43,15 +46,17 @@ class Limits:
 
     def __init__(self, **changes: float | None) -> None:
         for name, value in changes.items():
-            if not hasattr(Limits, name) or name.startswith("_"):
+            if name not in Limits.__annotations__:
                 known = ", ".join(sorted(Limits.__annotations__))
                 raise TypeError(
                     f"{name!r} is neither an argument of Server nor a limit; the limits are: {known}"
                 )
-            if value is None and name != "max_connections":
-                raise ValueError(f"{name} must be a number, not None")
-            if value is not None and (
-                isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0
-            ):
-                raise ValueError(f"{name} must be a number from 0 up, not {value!r}")
+            if value is not None or name != "max_connections":
+                seconds = name.endswith("_timeout")
+                least = 1 if name in _AT_LEAST_ONE else 0
+                kinds = (int, float) if seconds else int
+                # Written so that NaN fails, too.
+                if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
+                    what = "seconds" if seconds else "a whole number"
+                    raise ValueError(f"{name} must be {what}, at least {least}, not {value!r}")
             setattr(self, name, value)

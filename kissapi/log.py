@@ -1,7 +1,7 @@
 """Log: lines for people: `12:35:01 [INFO] GET / → 200 13B 0.2ms`. The one door to colorama.
 
-Law: a log that cannot be written never costs a request. Lines are gathered and written once per tick or 64 KiB
-(on a terminal at once): one call of `logging` per request would cost more than the request.
+Law: a log that cannot be written never costs a request. Lines are gathered and written once per tick or
+64 KiB (on a terminal at once): one call of `logging` per request would cost more than the request.
 """
 
 from __future__ import annotations
@@ -25,22 +25,20 @@ class Log:
     """Writes to `stream`, standard output by default, in colour if that is a terminal."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
+        paint = _painter(stream if stream is not None else sys.stdout)
+        # Only now: on an old Windows console colorama has put a sys.stdout of its own there.
         self._stream = stream if stream is not None else sys.stdout
         self._lines: list[str] = []
         self._size = 0
         self._at_once = _is_terminal(self._stream)
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        try:
-            self._arrow = "→".encode(encoding).decode(encoding)
-        except (UnicodeError, LookupError):
-            self._arrow = "->"
-        paint = _painter(self._stream)
+        self._encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._arrow = "→" if "→".encode(self._encoding, "replace") != b"?" else "->"
         self._levels = {
             level: f"[{paint(colour, level)}]"
             for level, colour in (("INFO", "GREEN"), ("WARNING", "YELLOW"), ("ERROR", "RED"))
         }
         colours = {2: "GREEN", 3: "CYAN", 4: "YELLOW", 5: "RED"}
-        self._statuses = {status: paint(colours.get(status // 100, ""), str(status)) for status in range(100, 600)}
+        self._statuses = {status: paint(colours[status // 100], str(status)) for status in range(200, 600)}
         self.tick()
 
     def tick(self) -> None:
@@ -49,11 +47,11 @@ class Log:
         self.flush()
 
     def answered(self, answers: Answered, now: float) -> None:
-        """One line for each (request, status, bytes of body, start) that was answered up to `now`; empties the list."""
+        """One line for each (request, status, bytes of body, start) answered by `now`; empties the list."""
         prefix, arrow, statuses = self._prefix, self._arrow, self._statuses
         for request, status, size, start in answers:
             what = f"{request.method} {request.path}"
-            if not what.isprintable() or not what.isascii():
+            if not what.isprintable():
                 what = escape(what)
             line = f"{prefix}{what} {arrow} {statuses[status]} {size}B {(now - start) * 1000:.1f}ms\n"
             self._lines.append(line)
@@ -64,7 +62,8 @@ class Log:
 
     def client_left(self, request: Request, seconds: float) -> None:
         """The client went away before the answer was complete."""
-        self.info(f"{escape(f'{request.method} {request.path}')} {self._arrow} client left after {seconds * 1000:.1f}ms")
+        what = escape(f"{request.method} {request.path}")
+        self.info(f"{what} {self._arrow} client left after {seconds * 1000:.1f}ms")
 
     def info(self, text: str) -> None:
         """A line of level INFO."""
@@ -95,10 +94,13 @@ class Log:
         self._lines.clear()
         self._size = 0
         try:
-            self._stream.write(text)
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError:
+                self._stream.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
             self._stream.flush()
-        except (OSError, ValueError):
-            pass  # closed, full or gone: there is nowhere to say so, and requests must still be answered
+        except (OSError, ValueError, AttributeError):
+            pass  # closed, full, gone, never there (None): nowhere to say so, and requests must be answered
 
     def _line(self, level: str, text: str) -> None:
         self._lines.append(f"{time.strftime('%H:%M:%S')} {self._levels[level]} {text}\n")
@@ -129,22 +131,29 @@ class LoggerLog(Log):
                 "milliseconds": milliseconds,
                 "client": request.client,
             }
-            self.logger.info(
-                "%s %s → %d %dB %.1fms", facts["method"], facts["path"], status, size, milliseconds, extra=facts
-            )
+            line = "%(method)s %(path)s → %(status)d %(size)dB %(milliseconds).1fms"
+            self.logger.info(line, facts, extra=facts)
         answers.clear()
+
+    def error(self, text: str, error: BaseException | None = None) -> None:
+        self.logger.error("%s", text, exc_info=error)
 
     def _line(self, level: str, text: str) -> None:
         getattr(self.logger, level.lower())("%s", text)
 
 
 def escape(text: str) -> str:
-    """`text` on one line of printable characters: what a client sends must not forge lines or move the cursor."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+    """`text` on one line of printable characters: no client may forge lines or move the cursor."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
 
 
 def foreign_await(error: BaseException) -> str | None:
-    """What to say if `error` comes of awaiting something of asyncio's where no asyncio runs; None if it does not."""
+    """What to say if `error` comes of awaiting what is asyncio's where no asyncio runs; else None."""
+    ours = sys.modules.get("kissapi.backends.loop")
+    if ours is not None and isinstance(error, ours.ForeignAwait):
+        return str(error)
     asyncio = sys.modules.get("asyncio")
     if asyncio is None or asyncio._get_running_loop() is not None:
         return None
@@ -153,8 +162,10 @@ def foreign_await(error: BaseException) -> str | None:
         frame = trace.tb_frame
         module = frame.f_globals.get("__name__", "")
         if module.partition(".")[0] == "asyncio":
-            what = f"{module}.{frame.f_code.co_qualname}"
-            return f"{what} needs asyncio, and this server runs on selectors: use kissapi.sleep, kissapi.to_thread"
+            return (
+                f"{module}.{frame.f_code.co_qualname} needs asyncio, and this server runs on selectors: "
+                "use kissapi.sleep, kissapi.to_thread"
+            )
         trace = trace.tb_next
     return None
 
@@ -162,7 +173,8 @@ def foreign_await(error: BaseException) -> str | None:
 def _traceback(error: BaseException) -> str:
     import traceback  # costs 3 ms, and most servers never need it
 
-    return "".join(traceback.format_exception(error)).rstrip("\n")
+    lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")
+    return "\n".join(map(escape, lines))  # the message of an error often has in it what a client sent
 
 
 def _is_terminal(stream: Any) -> bool:
@@ -173,7 +185,7 @@ def _is_terminal(stream: Any) -> bool:
 
 
 def wants_colour(stream: Any, environ: Any = os.environ) -> bool:
-    """Whether to colour: PYTHON_COLORS, then NO_COLOR, then FORCE_COLOR, as CPython does; else on a terminal."""
+    """Whether to colour: PYTHON_COLORS, NO_COLOR, FORCE_COLOR decide, as for CPython; else on a terminal."""
     if environ.get("PYTHON_COLORS") in ("0", "1"):
         return bool(environ["PYTHON_COLORS"] == "1")
     if environ.get("NO_COLOR"):
@@ -189,6 +201,6 @@ def _painter(stream: Any) -> Any:
     try:
         import colorama
     except ImportError:
-        from kissapi.compat import colorama  # type: ignore[no-redef]
+        from kissapi.compat import colorama
     colorama.just_fix_windows_console()
-    return lambda colour, text: getattr(colorama.Fore, colour, "") + text + colorama.Style.RESET_ALL
+    return lambda colour, text: getattr(colorama.Fore, colour) + text + colorama.Style.RESET_ALL

@@ -10,23 +10,29 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kissapi import codec
+from kissapi.fail import Fail
 
 _PATH_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/")
 
 
 def _to_int(text: str) -> int | None:
     digits = text[1:] if text[:1] == "-" else text
-    # int() would also take "+1", "1_000" and the digits of every script; above 4,300 digits it raises.
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 4000 else None
+    if not (digits.isascii() and digits.isdigit()):
+        return None  # int() would also take "+1", "1_000" and the digits of every script
+    try:
+        return int(text)
+    except ValueError:  # more digits than sys.set_int_max_str_digits allows
+        return None
 
 
 def _to_float(text: str) -> float | None:
     if not set("0123456789.-").issuperset(text):
         return None  # float() would also take "nan", "inf", "1e9" and "1_0"
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return None
+    return value if abs(value) != float("inf") else None  # 400 digits are more than a float can say
 
 
 def _to_uuid(text: str) -> Any:
@@ -35,9 +41,10 @@ def _to_uuid(text: str) -> Any:
     except ImportError:
         from kissapi.compat.uuid import UUID  # type: ignore[assignment]
     try:
-        return UUID(text) if len(text) == 36 else None
+        value = UUID(text)
     except ValueError:
         return None
+    return value if str(value) == text.lower() else None  # UUID() would also take braces, and dashes anywhere
 
 
 # What turns a segment into a value; None says that it does not match.
@@ -45,7 +52,7 @@ TYPES: dict[str, Callable[[str], Any]] = {"int": _to_int, "float": _to_float, "u
 
 
 class Segment(NamedTuple):
-    """`kind` is `"literal"`, `"str"`, `"path"` or a key of `TYPES`; `text` the literal or the parameter's name."""
+    """`kind` is "literal", "str", "path" or a key of `TYPES`; `text` the literal or the parameter's name."""
 
     kind: str
     text: str
@@ -83,13 +90,16 @@ def check_names(segments: list[Segment] | tuple[Segment, ...], path: str) -> Non
 
 def _segment(part: str, path: str) -> Segment:
     if "{" not in part and "}" not in part:
-        return Segment("literal", canonical_literal(part))
-    name, _, kind = part[1:-1].partition(":")
+        try:
+            return Segment("literal", canonical_literal(part))
+        except Fail:
+            raise ValueError(f"in a path a % has two hexadecimal digits, or is %25: {path!r}") from None
+    name, colon, kind = part[1:-1].partition(":")
     if part[0] != "{" or part[-1] != "}" or not name.isidentifier():
         raise ValueError(
             f"a parameter is a whole segment, {{name}} or {{name:type}}: {part!r} in {path!r} is not"
         )
-    if kind and kind not in ("str", "path") and kind not in TYPES:
+    if colon and kind not in ("str", "path", *TYPES):
         raise ValueError(f"unknown type {kind!r} in {path!r}: use {', '.join(('str', *TYPES, 'path'))}")
     return Segment(kind or "str", name)
 

@@ -33,18 +33,23 @@ class Request:
     query_string: str = ""  # as it came, without the question mark
     http_version: str = "1.1"
     body: bytes = b""
-    params: dict[str, Any]  # the parameters of the path, decoded and converted
     _fields: dict[bytes, bytes | list[bytes]] | None = None
     _connection: Connection | None = None
 
     def __init__(self, **attributes: Any) -> None:
         for name, value in attributes.items():
-            if name.startswith("_") or not hasattr(Request, name) and name != "params":
-                raise TypeError(f"a request has no {name!r}")
+            # What is no attribute of the class cannot be set; nor can what is worked out each time.
+            if name.startswith("_") or isinstance(getattr(type(self), name, property()), property):
+                raise TypeError(f"{name!r} is nothing that a request can be made with")
             setattr(self, name, Headers(value) if name == "headers" else value)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.path}>"
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """The parameters of the path, decoded and converted; set when the route is found."""
+        return {}
 
     @cached_property
     def headers(self) -> MutableMapping[str, str]:
@@ -53,13 +58,13 @@ class Request:
 
     @cached_property
     def query_all(self) -> dict[str, list[str]]:
-        """Every value of each query parameter. Raises `Fail(400)` if there are too many or one is not UTF-8."""
+        """All values of each query parameter. Raises `Fail(400)` for too many, or what is not UTF-8."""
         limits = self._connection.service.limits if self._connection else Limits
         return codec.decode_query(self.query_string, limits.max_query) if self.query_string else {}
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The first value of each query parameter; blank values are kept: `/?a&b=2` → `{"a": "", "b": "2"}`."""
+        """The first value of each query parameter, blank ones too: `/?a&b=2` → `{"a": "", "b": "2"}`."""
         return {name: values[0] for name, values in self.query_all.items()}
 
     @property
@@ -77,7 +82,7 @@ class Request:
 
     @cached_property
     def cookies(self) -> dict[str, str]:
-        """The cookies the client sent (RFC 6265 §5.4); of two with one name the first, the more specific one."""
+        """The cookies the client sent (RFC 6265 §5.4); of two with one name the first counts."""
         cookies: dict[str, str] = {}
         for pair in self.headers.get("cookie", "").split(";"):
             name, equals, value = pair.strip(" \t").partition("=")

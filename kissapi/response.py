@@ -1,7 +1,7 @@
 """Response: what is answered, and its bytes.
 
 The type of a handler's result decides what is sent, never a look at its contents:
-`str` and `bytes` are text/plain, `None` is 204, a generator streams, a `Response` is itself, the rest is JSON.
+`str` and `bytes` are text/plain, `None` is 204, a generator streams, a `Response` is itself, the rest JSON.
 """
 
 from __future__ import annotations
@@ -12,26 +12,29 @@ from typing import Any
 
 from kissapi import codec
 from kissapi.fail import Fail
-from kissapi.headers import Headers
+from kissapi.headers import Headers, is_token
 
 # RFC 9110 §15 and the IANA registry of status codes.
 REASONS = {
     100: "Continue", 101: "Switching Protocols", 102: "Processing", 103: "Early Hints",
     200: "OK", 201: "Created", 202: "Accepted", 203: "Non-Authoritative Information", 204: "No Content",
-    205: "Reset Content", 206: "Partial Content", 207: "Multi-Status", 208: "Already Reported", 226: "IM Used",
+    205: "Reset Content", 206: "Partial Content", 207: "Multi-Status", 208: "Already Reported",
+    226: "IM Used",
     300: "Multiple Choices", 301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified",
     305: "Use Proxy", 307: "Temporary Redirect", 308: "Permanent Redirect",
     400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 404: "Not Found",
     405: "Method Not Allowed", 406: "Not Acceptable", 407: "Proxy Authentication Required",
     408: "Request Timeout", 409: "Conflict", 410: "Gone", 411: "Length Required", 412: "Precondition Failed",
-    413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type", 416: "Range Not Satisfiable",
-    417: "Expectation Failed", 418: "I'm a Teapot", 421: "Misdirected Request", 422: "Unprocessable Content",
-    423: "Locked", 424: "Failed Dependency", 425: "Too Early", 426: "Upgrade Required",
+    413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
+    416: "Range Not Satisfiable", 417: "Expectation Failed", 418: "I'm a Teapot", 421: "Misdirected Request",
+    422: "Unprocessable Content", 423: "Locked", 424: "Failed Dependency", 425: "Too Early",
+    426: "Upgrade Required",
     428: "Precondition Required", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
     451: "Unavailable For Legal Reasons",
     500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
     504: "Gateway Timeout", 505: "HTTP Version Not Supported", 506: "Variant Also Negotiates",
-    507: "Insufficient Storage", 508: "Loop Detected", 510: "Not Extended", 511: "Network Authentication Required",
+    507: "Insufficient Storage", 508: "Loop Detected", 510: "Not Extended",
+    511: "Network Authentication Required",
 }  # fmt: skip
 
 TEXT = "text/plain"
@@ -41,19 +44,23 @@ JSON = "application/json"
 # The server's own fields (framing and Date): what a handler says of them is not sent, so each goes out once.
 _OWN = frozenset(("connection", "content-length", "content-type", "date", "transfer-encoding"))
 
+_NO_COOKIE = frozenset(';,"\\ \t\r\n')  # RFC 6265 §4.1.1; other control characters no header may hold
+
 
 class Response:
     """An answer with status, headers and content type of one's own.
 
-    `body` is `str`, `bytes`, a sync or async iterator of them (sent as it comes), `None` for nothing, or anything
-    JSON can say. `status` is 200 to 599. Raises `ValueError` for a bad status, header name or value, and
-    `TypeError` for a body that JSON cannot say.
+    `body` is `str`, `bytes`, a sync or async iterator of them (sent as it comes), `None` for nothing, or
+    anything JSON can say. `status` is 200 to 599. Raises `ValueError` for a bad status, header name or value,
+    and `TypeError` for a body that JSON cannot say.
 
         return Response("made", 201, {"Location": "/users/7"})
         return Response(png, content_type="image/png")
+
+    All of it may be changed later, by an after hook for example, and is checked and converted then, too.
     """
 
-    __slots__ = ("body", "content_type", "headers", "status")
+    __slots__ = ("_body", "_headers", "_status", "_usual_type")
 
     def __init__(
         self,
@@ -62,18 +69,53 @@ class Response:
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         content_type: str | None = None,
     ) -> None:
-        if not isinstance(status, int) or not 200 <= status <= 599:
-            raise ValueError(f"status must be a number from 200 to 599, not {status!r}")
         self.status = status
-        self.headers = Headers(headers or ())
-        self.body: bytes | Iterator[Any] | AsyncIterator[Any]
-        self.body, usual_type = convert(body)
+        self.headers = headers
+        self.body = body
         if content_type is not None:
-            self.headers["content-type"] = content_type
-        self.content_type: str | None = self.headers.pop("content-type", usual_type)
+            self.content_type = content_type
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.content_type}>"
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return self._status
+
+    @status.setter
+    def status(self, status: int) -> None:
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"status must be a number from 200 to 599, not {status!r}")
+        self._status = status
+
+    @property
+    def headers(self) -> Headers:
+        """The fields, but for those that are the server's own (framing and Date)."""
+        return self._headers
+
+    @headers.setter
+    def headers(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] | None) -> None:
+        self._headers = Headers(fields or ())
+
+    @property
+    def body(self) -> bytes | Iterator[Any] | AsyncIterator[Any]:
+        """What is sent: bytes, or what gives them piece by piece."""
+        return self._body
+
+    @body.setter
+    def body(self, result: Any) -> None:
+        self._body: bytes | Iterator[Any] | AsyncIterator[Any]
+        self._body, self._usual_type = convert(result)
+
+    @property
+    def content_type(self) -> str | None:
+        """The Content-Type field; if none was set, the usual one of the body."""
+        return self._headers.get("content-type", self._usual_type)
+
+    @content_type.setter
+    def content_type(self, value: str) -> None:
+        self._headers["content-type"] = value
 
     def set_cookie(
         self,
@@ -87,12 +129,14 @@ class Response:
         http_only: bool = True,
         same_site: str | None = "Lax",
     ) -> None:
-        """Add a cookie (RFC 6265 §4.1); `max_age` in seconds, 0 deletes it. Raises `ValueError` for what it may not hold."""
-        if (
-            any(mark in text for text in (name, value, path or "", domain or "") for mark in ';,"\\ \t\r\n')
-            or "=" in name
-        ):
-            raise ValueError(f"a cookie may not contain spaces, quotes, commas or semicolons: {name}={value}")
+        """Add a cookie (RFC 6265 §4.1); `max_age` in seconds, 0 deletes it.
+
+        Raises `ValueError` for a name that is no token and for a value that a cookie may not hold.
+        """
+        if not is_token(name):
+            raise ValueError(f"{name!r} is no name for a cookie: letters, digits and !#$%&'*+-.^_`|~ only")
+        if not _NO_COOKIE.isdisjoint(f"{value}{path}{domain}{same_site}"):
+            raise ValueError(f"a cookie may not contain spaces, quotes, commas, semicolons: {name}={value}")
         cookie = f"{name}={value}"
         for attribute, setting in (
             ("Max-Age", max_age),
@@ -109,7 +153,7 @@ def redirect(url: str, status: int = 302) -> Response:
     """Send the client to `url`; 301 and 308 for good, 303 after a POST, 302 and 307 for now."""
     if status not in (301, 302, 303, 307, 308):
         raise ValueError(f"{status} is no redirect: use 301, 302, 303, 307 or 308")
-    return Response(b"", status, {"location": url})
+    return Response(None, status, {"location": url})
 
 
 def html(text: str, status: int = 200) -> Response:
@@ -129,7 +173,7 @@ def convert(result: Any) -> tuple[Any, str | None]:
     if result is None:
         return b"", None
     if isinstance(result, (Iterator, AsyncIterator)):
-        return result, TEXT
+        return result, TEXT_UTF8  # what is text in it goes out as UTF-8
     return codec.to_json(result), JSON
 
 
@@ -154,7 +198,7 @@ _TEXT_HEAD, _UTF8_HEAD, _JSON_HEAD = (
 
 
 def encode_usual(result: Any, tail: bytes) -> tuple[bytes, int] | None:
-    """The whole answer to a GET and the size of its body, for the results that are 200 with no fields of their own.
+    """The whole answer to a GET and the size of its body, for results that are 200 with no fields besides.
 
     `tail` ends every head: a line end, the Date line, the Connection line if any, the empty line.
     None for other results: those go by way of a `Response`.

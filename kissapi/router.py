@@ -16,6 +16,9 @@ from kissapi.path import Segment, parse, spell
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
 
+_SLASH = (Segment("literal", ""),)  # the path "/"
+
+
 class Hook(NamedTuple):
     """A before or after hook; `nested` ones run for the routers mounted below, too."""
 
@@ -24,12 +27,12 @@ class Hook(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One registration: `methods` and a path lead to a handler of `router`, reached through `chain`.
+    """One registration: `method` and a path lead to a handler of `router`, reached through `chain`.
 
     `chain` is the routers from the outermost down to `router`, the owner, whose hooks run.
     """
 
-    methods: tuple[str, ...]
+    method: str
     segments: tuple[Segment, ...]
     handler: Callable[..., Any]
     chain: tuple[Router, ...]
@@ -45,6 +48,13 @@ class Route(NamedTuple):
         return spell(self.segments)
 
 
+class Mount(NamedTuple):
+    """A router served below a prefix."""
+
+    segments: tuple[Segment, ...]
+    router: Router
+
+
 class Router:
     """Routes, hooks and mounted routers.
 
@@ -58,10 +68,8 @@ class Router:
     """
 
     def __init__(self) -> None:
-        # In order of registration: (methods, segments, handler), or (segments of the prefix, mounted router).
-        self._entries: list[
-            tuple[tuple[str, ...], tuple[Segment, ...], Any] | tuple[tuple[Segment, ...], Router]
-        ] = []
+        # In order of registration. The key is what makes two registrations the same one.
+        self._entries: dict[object, Route | Mount] = {}
         self._before: list[Hook] = []
         self._after: list[Hook] = []
         self._servers = 0  # how many running servers have compiled this router
@@ -98,34 +106,39 @@ class Router:
         return self.route(path, methods=("OPTIONS",))
 
     def route(self, path: str, methods: Iterable[str] = ("GET",)) -> Callable[[HandlerT], HandlerT]:
-        """Register a handler for several methods: `@router.route("/cart", methods=["GET", "PUT"])`."""
+        """Register a handler for several methods: `@router.route("/cart", methods=["GET", "PUT"])`.
+
+        Methods are upper case, here and in requests.
+        """
+        if isinstance(methods, str) or not (names := [_method(name) for name in methods]):
+            raise ValueError(f'methods is a list such as ["GET", "PUT"], not {methods!r}')
         parse(path)  # so that a wrong path is reported where it stands
 
         def register(handler: HandlerT) -> HandlerT:
-            for method in _checked_methods(methods):
-                self.add_route(method, path, handler)
+            for name in names:
+                self._add(name, path, handler)
             return handler
 
         return register
 
     def add_route(self, method: str, path: str, handler: Callable[..., Any]) -> None:
-        """Register `handler` for `method` on `path`; a second registration of both replaces the first, with a warning.
+        """Register `handler` for `method` on `path`. Of two for both the last one wins, with a warning.
 
-        Raises `TypeError` for a handler that cannot be called, `ValueError` for a path that cannot be matched,
+        Raises `TypeError` for a handler that cannot be called, `ValueError` for a path of a wrong form,
         `RuntimeError` while a server runs: routes are compiled when it starts.
         """
+        self._add(_method(method), path, handler)
+
+    def _add(self, method: str, path: str, handler: Callable[..., Any]) -> None:
         self._check_open()
         if not callable(handler):
             raise TypeError(f"the handler of {method} {path} is {handler!r}, which cannot be called")
         segments = parse(path)
-        methods = _checked_methods((method,))
-        shape = shape_of(segments)
-        for index, entry in enumerate(self._entries):
-            if len(entry) == 3 and entry[0] == methods and shape_of(entry[1]) == shape:
-                warnings.warn(f"{methods[0]} {path} is registered twice; the last one wins", stacklevel=3)
-                del self._entries[index]
-                break
-        self._entries.append((methods, segments, handler))
+        key = method, shape_of(segments)
+        if key in self._entries:
+            warnings.warn(f"{method} {path} is registered twice; the last one wins", stacklevel=3)
+            del self._entries[key]  # so that the new one stands last
+        self._entries[key] = Route(method, segments, handler, (self,))
 
     def mount(self, prefix: str, router: Router) -> None:
         """Serve `router` below `prefix`, which may have parameters; `root[prefix] = router` does the same.
@@ -144,7 +157,8 @@ class Router:
             raise ValueError(f"a prefix cannot take the rest of the path: {prefix!r}")
         if router is self or self in router._below():
             raise ValueError(f"mounting at {prefix!r} would put a router inside itself")
-        self._entries.append((segments, router))
+        entry = Mount(segments, router)
+        self._entries[entry] = entry
 
     __setitem__ = mount
 
@@ -152,8 +166,8 @@ class Router:
         """Run `function` "before" or "after" each handler of this router, in the order they were added.
 
         A before hook gets the request; an after hook gets (request, result) and may return another result.
-        `nested=True` makes it run for the routers mounted below, too: before hooks from the outermost router in,
-        after hooks from the innermost out. Raises `ValueError` for another kind.
+        `nested=True` makes it run for the routers mounted below, too: before hooks from the outermost router
+        in, after hooks from the innermost out. Raises `ValueError` for another kind.
         """
         self._check_open()
         if kind not in ("before", "after"):
@@ -177,26 +191,25 @@ class Router:
         return self._walk((), (self,))
 
     def _walk(self, prefix: tuple[Segment, ...], chain: tuple[Router, ...]) -> Iterator[Route]:
-        for entry in self._entries:
-            if len(entry) == 3:
-                methods, segments, handler = entry
-                yield Route(methods, prefix + segments, handler, chain)
-                if len(chain) > 1 and segments == (Segment("literal", ""),) and prefix:
-                    yield Route(methods, prefix, handler, chain)  # "/api" as well as "/api/"
-            else:
-                segments, router = entry
-                yield from router._walk(prefix + segments, (*chain, router))
+        for entry in self._entries.values():
+            segments = prefix + entry.segments
+            if isinstance(entry, Mount):
+                yield from entry.router._walk(segments, (*chain, entry.router))
+                continue
+            yield Route(entry.method, segments, entry.handler, chain)
+            if prefix and entry.segments == _SLASH:
+                yield Route(entry.method, prefix, entry.handler, chain)  # "/api" as well as "/api/"
 
     def _below(self) -> Iterator[Router]:
-        for entry in self._entries:
-            if len(entry) == 2:
-                yield entry[1]
-                yield from entry[1]._below()
+        for entry in self._entries.values():
+            if isinstance(entry, Mount):
+                yield entry.router
+                yield from entry.router._below()
 
     def _check_open(self) -> None:
         if self._servers:
             raise RuntimeError(
-                "this router is being served: register routes and hooks before the server starts"
+                "this router is being served: register routes, mounts and hooks before the server starts"
             )
 
     def _serve(self, change: int) -> None:
@@ -210,11 +223,7 @@ def shape_of(segments: tuple[Segment, ...]) -> tuple[str, ...]:
     return tuple(segment.text if segment.kind == "literal" else "{" + segment.kind for segment in segments)
 
 
-def _checked_methods(methods: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(methods, str):
-        raise TypeError(f'methods is a list: methods=["{methods}"]')
-    names = tuple(method.upper() for method in methods)
-    for name in names:
-        if not is_token(name):
-            raise ValueError(f"{name!r} is no method name (RFC 9110 §9.1)")
-    return names
+def _method(name: str) -> str:
+    if not isinstance(name, str) or not is_token(name):
+        raise ValueError(f'{name!r} is no method: write "GET", "POST", … (RFC 9110 §9.1)')
+    return name.upper()

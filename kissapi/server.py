@@ -60,6 +60,8 @@ class Server:
             raise TypeError(f"router must be a Router, not {router!r}")
         if not callable(parser_class):
             raise TypeError(f"parser_class must be a class or function that makes a parser, not {parser_class!r}")
+        if host is not None and not isinstance(host, str):
+            raise TypeError(f"host must be a string, not {host!r}; a port is given by name: Server(port=8000)")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be a number from 0 to 65535, not {port!r}")
         self.host = host
@@ -94,6 +96,12 @@ class Server:
         Raises `SystemExit` with one line that says what to do if it cannot listen there.
         """
         try:
+            running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise RuntimeError("server.loop() starts an event loop, and one runs here: await server.run()")
+        try:
             self._backend().run(self._serve_until_signal(), self.loop_factory)
         except OSError as error:
             if self.service is not None or not hasattr(error, "cannot_listen"):
@@ -110,8 +118,12 @@ class Server:
 
     def stop(self) -> None:
         """Ask a running server to stop gracefully; may be called from any thread. A second call stops it at once."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._ask_to_stop)
+        loop = self._loop
+        if loop is not None:
+            try:
+                loop.call_soon_threadsafe(self._ask_to_stop)
+            except RuntimeError:
+                pass  # closed: it has stopped this very moment
 
     async def __aenter__(self) -> Server:
         """Start serving: `async with Server(port=0, router=router) as server: print(server.url)`."""
@@ -120,6 +132,10 @@ class Server:
         self._forced = False
         loop = self._loop = running_loop()
         backend = self._backend()
+        if not isinstance(loop, backend.Loop):
+            raise RuntimeError(
+                f"this server has backend={self.backend!r}, and the loop here is another: use server.loop()"
+            )
         listening = self._bind()
         log = logs.LoggerLog(self.logger) if self.logger is not None else logs.Log()
         try:
@@ -190,14 +206,16 @@ class Server:
             raise
 
     async def _serve_until_signal(self) -> None:
-        async with self:
-            loop = self._loop
-            signals = (signal.SIGINT, signal.SIGTERM) if _in_main_thread() else ()
-            for number in signals:
-                loop.add_signal_handler(number, self._ask_to_stop)
-            await self._stop_asked
+        loop = running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM) if _in_main_thread() else ()
         for number in signals:
-            loop.remove_signal_handler(number)
+            loop.add_signal_handler(number, self._ask_to_stop)
+        try:
+            async with self:
+                await self._stop_asked
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
 
     def _ask_to_stop(self) -> None:
         if self._stop_asked.done():

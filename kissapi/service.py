@@ -68,7 +68,8 @@ class Service:
         self.parser_encodes = hasattr(sample, "encode")
         timeouts = (limits.head_timeout, limits.body_timeout, limits.idle_timeout, limits.write_timeout)
         self._period = min(1.0, max(0.02, min(timeouts) / 4))
-        self._ticking = False
+        self._idle_timeout = limits.idle_timeout
+        self._timer: Any = None  # of the next tick; None while nobody is there, and nothing wakes this process
         self._warned: set[str] = set()
         self._read_clock()
 
@@ -87,7 +88,7 @@ class Service:
         self.tail_close = b"\r\nDate: " + date + b"\r\nConnection: close\r\n\r\n"
         self.tail_keep_alive = b"\r\nDate: " + date + b"\r\nConnection: keep-alive\r\n\r\n"
         # A whole period more: a deadline may come late, but never early.
-        self.idle_deadline = self.time() + self._period + self.limits.idle_timeout
+        self.idle_deadline = self.time() + self._period + self._idle_timeout
         self.log.tick()
 
     def _tick(self) -> None:
@@ -96,17 +97,14 @@ class Service:
         for connection in tuple(self.connections):
             if connection.deadline <= now:
                 connection.tick(now)
-        self._ticking = bool(self.connections)  # with nobody there, nothing wakes this process
-        if self._ticking:
-            self.loop.call_later(self._period, self._tick)
+        self._timer = self.loop.call_later(self._period, self._tick) if self.connections else None
 
     # The connections
 
     def opened(self, connection: Connection) -> None:
         """A client has come."""
         self.connections.add(connection)
-        if not self._ticking:
-            self._ticking = True
+        if self._timer is None:
             self._tick()
 
     def closed(self, connection: Connection) -> None:
@@ -118,9 +116,12 @@ class Service:
         """From now on every answer is the last of its connection; idle clients may still deliver one request."""
         self.stopping = True
         self._period = 0.02
+        self._idle_timeout = self.limits.drain_timeout
+        if self._timer is not None:
+            self._timer.cancel()
         self._tick()
         for connection in tuple(self.connections):
-            connection.drain(self.time() + self.limits.drain_timeout)
+            connection.drain(self.idle_deadline)
 
     # What becomes of requests
 

@@ -14,6 +14,8 @@ from typing import Any
 
 # Out of descriptors or memory: waiting helps, going on does not.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+# A machine may have names for a family of addresses that it cannot use: most containers and IPv6.
+_NO_SUCH_FAMILY = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL))
 _AT_ONCE = 64  # connections accepted before those already there get their turn
 _RETRY = 0.5  # seconds
 
@@ -27,27 +29,43 @@ def bind(host: str | None, port: int, backlog: int) -> list[socket.socket]:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
         )
-    except socket.gaierror as error:
-        raise OSError(error.errno, f"{host!r} is no address of this machine: {error.strerror}") from None
+    except (socket.gaierror, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OSError(errno.EADDRNOTAVAIL, f"{host!r} is no address of this machine: {why}") from None
     listening: list[socket.socket] = []
-    try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            # The protocol is named, for asyncio turns Nagle's delay of 40 ms off only where it is.
-            sock = socket.socket(family, kind, protocol)
+    problem: OSError | None = None
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        try:
+            sock = _listen(family, kind, protocol, (address[0], port, *address[2:]), backlog)
+        except OSError as error:
+            problem = error
+            if error.errno not in _NO_SUCH_FAMILY:
+                break
+        else:
             listening.append(sock)
-            if hasattr(socket, "SO_REUSEPORT"):  # not on Windows, where SO_REUSEADDR lets others steal the port
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.setblocking(False)
-            sock.bind((address[0], port, *address[2:]))
-            sock.listen(backlog)
             port = sock.getsockname()[1]
-    except OSError as error:
+    if problem is not None and (not listening or problem.errno not in _NO_SUCH_FAMILY):
         for sock in listening:
             sock.close()
-        raise OSError(error.errno, _remedy(error, host, port)) from None
+        raise OSError(problem.errno, _remedy(problem, host, port))
     return listening
+
+
+def _listen(family: int, kind: int, protocol: int, address: tuple[Any, ...], backlog: int) -> socket.socket:
+    # The protocol is named, for asyncio turns Nagle's delay of 40 ms off only where it is.
+    sock = socket.socket(family, kind, protocol)
+    try:
+        if hasattr(socket, "SO_REUSEPORT"):  # not on Windows, where SO_REUSEADDR lets others steal the port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setblocking(False)
+        sock.bind(address)
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _remedy(error: OSError, host: str | None, port: int) -> str:
@@ -126,6 +144,8 @@ class Listener:
     def _wait_for_descriptors(self, error: OSError) -> None:
         if self._retry is None:
             self._warn(f"cannot accept more connections for now: {error.strerror}; raise the limit with ulimit -n")
+        else:
+            self._retry.cancel()
         self._pause()
         self._retry = self._loop.call_later(_RETRY, self._try_again)
 

@@ -1,4 +1,4 @@
-"""Threads: a few worker threads, started when there is work and none of them is free. The one door to contextvars.
+"""Threads: a few worker threads, started when there is work and none is free. The one door to contextvars.
 
 concurrent.futures is not used: small Python builds lack it, and its futures cost a lock and a condition each.
 """
@@ -13,7 +13,7 @@ from kissapi.limits import Limits
 try:
     from contextvars import copy_context
 except ImportError:
-    from kissapi.compat.contextvars import copy_context  # type: ignore[no-redef]
+    from kissapi.compat.contextvars import copy_context  # type: ignore[assignment]
 try:
     from queue import SimpleQueue
 except ImportError:
@@ -33,16 +33,27 @@ class Threads:
         self._free = 0  # threads that wait, less the calls on their way to them
 
     def submit(self, call: Callable[[], None]) -> None:
-        """Run `call`, which raises nothing, as soon as a thread is free."""
+        """Run `call`, which raises nothing, as soon as a thread is free; here and now if none can be had."""
         with self._lock:
             self._free -= 1
-            start = self._free < 0 and self._alive < self.limit
-            if start:
-                self._alive += 1
-        self._calls.put(call)
-        if start:
-            # Daemons: a handler that blocks for ever must not keep a stopped server from ending.
-            threading.Thread(target=self._work, name=f"kissapi-{self._alive}", daemon=True).start()
+            if self._free < 0 and self._alive < self.limit:
+                self._start()
+            alive = self._alive
+            if not alive:
+                self._free += 1
+        if alive:
+            self._calls.put(call)
+        else:
+            call()
+
+    def _start(self) -> None:
+        # Daemons: a handler that blocks for ever must not keep a stopped server from ending.
+        thread = threading.Thread(target=self._work, name=f"kissapi-{self._alive + 1}", daemon=True)
+        try:
+            thread.start()
+            self._alive += 1
+        except RuntimeError:
+            pass  # a Python without threads, or a system that has no more of them
 
     def _work(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-START = re.compile(r"\d\d:\d\d:\d\d \[INFO\] Serving on http://[^ ]+:(\d+)$")
+START = re.compile(r"\d\d:\d\d:\d\d \[INFO\] Serving on \w+://[^ ]+:(\d+)$")
 
 
 class Served:

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import pytest
-
 from kissapi.compat import colorama as standin
 
 try:
@@ -26,7 +25,11 @@ def test_same_codes(group: str) -> None:
 
 
 def test_codes() -> None:
-    assert (standin.Fore.RED, standin.Back.RESET, standin.Style.RESET_ALL) == ("\033[31m", "\033[49m", "\033[0m")
+    assert (standin.Fore.RED, standin.Back.RESET, standin.Style.RESET_ALL) == (
+        "\033[31m",
+        "\033[49m",
+        "\033[0m",
+    )
 
 
 def test_streams_are_left_alone() -> None:

@@ -98,8 +98,7 @@ def splits(data: bytes, seed: int = 0) -> list[list[bytes]]:
 
 
 def told(log: Log) -> list[tuple[Any, ...]]:
-    """The events that are due in every split: fields only once their head is over, and trailers only once their
-    message is."""
+    """The events due in every split: fields only once their head is over, trailers once their message is."""
     names = [event[0] for event in log.events]
     if "begin" not in names or names[-1] == "complete":
         return log.events
@@ -121,7 +120,6 @@ ALIKE = [
     OLD + b"\r\n",
     b"GET   /   HTTP/1.1" + END,
     *(method + b" / HTTP/1.1" + END for method in standin.METHODS),
-    *(b"GET /%s HTTP/1.1" % bytes([byte]) + END for byte in range(1, 256) if byte not in b"\r\n"),
     *(b"GET %s HTTP/1.1" % t + END for t in (
         b"*", b"*a", b"a", b"http:", b"http:/", b"http://", b"http://a", b"http://a/b", b"http://a?b",
         b"http://a#b",
@@ -159,8 +157,6 @@ ALIKE = [
         b"Connection : x",
         b"Content: x", b"T: x", b"Content-Length : 5", b"Transfer-Encoding : chunked",
     )),
-    *(LINE + b"A%s: b" % bytes([byte]) + END for byte in range(256)),
-    *(LINE + b"A: b%sc" % bytes([byte]) + END for byte in range(256)),
     *(LINE + b"Content-Length:" + value + END + b"hello" for value in (
         b"5", b" 5", b" 5 ", b" 5 \t", b"\t5", b"", b" ", b"+5", b"-5", b"5,5", b"5, 5", b"5 5", b"0x5",
         b"05", b"5a",
@@ -229,7 +225,12 @@ ALIKE = [
     CODED + b"ffffffffffffffff\r\nhello",
 ]
 
-# What the real one takes and the stand-in does not: the stand-in's error. RFC 9112 lets, or makes, a server refuse.
+# The same, with any byte at all in the place of %s.
+ANY_BYTE = [
+    b"GET /%s HTTP/1.1" + END, LINE + b"A%s: b" + END, LINE + b"A: b%sc" + END, CODED + b"1;a=b%sc\r\nx",
+]
+
+# What the real one takes and the stand-in does not, as RFC 9112 lets it: the stand-in's error.
 REFUSED = [
     (b"GET /\r\n\r\n", "HttpParserInvalidURLError"),
     (b"GET /\n", "HttpParserInvalidURLError"),
@@ -263,7 +264,20 @@ LATER = [
 @needs_real
 @pytest.mark.parametrize("case", ALIKE)
 def test_same_calls_and_verdict(case: bytes) -> None:
-    for pieces in splits(case):
+    agree(case, splits(case))
+
+
+@needs_real
+@pytest.mark.parametrize("template", ANY_BYTE)
+def test_any_byte(template: bytes) -> None:
+    for byte in range(256):
+        case = template % bytes([byte])
+        if byte not in b"\r\n" or b"/%s" not in template:  # a target at the end of its line: see REFUSED
+            agree(case, splits(case)[:2])
+
+
+def agree(case: bytes, ways: list[list[bytes]]) -> None:
+    for pieces in ways:
         expected, actual = Log(real), Log(standin)
         verdict, stopped = expected.run(pieces)
         actual_verdict, actual_stopped = actual.run(pieces)
@@ -290,10 +304,14 @@ def test_refused_later(case: bytes, sooner: int, later: int) -> None:
 
 # fmt: off
 WORDS = [
-    *(b"GET POST PUT CONNECT HEAD DESCRIBE / /a?b=c * http://a/b HTTP/1.1 HTTP/1.0 HTTP/2.0 RTSP/1.0 Host Connection"
-      b" Content-Length Transfer-Encoding Upgrade chunked close keep-alive upgrade gzip A 0 1 3 5 abc ; = \" : ,").split(),
+    *(
+        b"GET POST PUT CONNECT HEAD DESCRIBE / /a?b=c * http://a/b HTTP/1.1 HTTP/1.0 HTTP/2.0 RTSP/1.0 Host"
+        b" : , ; = \" Connection Content-Length Transfer-Encoding Upgrade chunked close keep-alive upgrade"
+        b" gzip A 0 1 3 5 abc"
+    ).split(),
     b" ", b" ", b"\r\n", b"\r\n", b"\r\n", END, b"\t", b"\n", b"\r", b"\x00", b"\xff", b": ",
-    LINE, LINE + b"Host: a\r\n", b"Content-Length: 3" + END, CODED, b"3\r\nabc\r\n", b"0" + END, NEXT, UPGRADE,
+    LINE, LINE + b"Host: a\r\n", b"Content-Length: 3" + END, CODED, b"3\r\nabc\r\n", b"0" + END, NEXT,
+    UPGRADE,
 ]
 # fmt: on
 

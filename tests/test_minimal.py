@@ -181,7 +181,7 @@ def test_pipelined_requests_are_answered_in_order(app: Served) -> None:
     with connect(app) as connection:
         connection.sendall(batch.encode())
         answers = read_all(connection)
-    assert re.findall(r"^HTTP/1.1 (\d+)", answers, re.MULTILINE) == ["200", "200", "403", "200", "200"]
+    assert re.findall(r"HTTP/1.1 (\d+)", answers) == ["200", "200", "403", "200", "200"]
     bodies = ["rested", "user 2", "Forbidden", "user 4", "user last"]
     assert re.findall(rf"\r\n\r\n({'|'.join(bodies)})", answers) == bodies
 

@@ -254,12 +254,14 @@ def exchange(router: Router, *chunks: bytes, parser_class: Callable[[Any], Any] 
     return wire.received
 
 
-def split(data: bytes) -> Iterable[list[bytes]]:
+def split(data: bytes) -> list[list[bytes]]:
     """The ways to feed `data` that must not matter: whole, byte by byte, in halves, in threes."""
-    yield [data]
-    yield [data[index : index + 1] for index in range(len(data))]
-    yield [data[: len(data) // 2], data[len(data) // 2 :]]
-    yield [data[index : index + 3] for index in range(0, len(data), 3)]
+    return [
+        [data],
+        [data[index : index + 1] for index in range(len(data))],
+        [data[: len(data) // 2], data[len(data) // 2 :]],
+        [data[index : index + 3] for index in range(0, len(data), 3)],
+    ]
 
 
 def parse_answers(data: bytes, methods: Iterable[str] = ()) -> list[tuple[int, dict[str, str], bytes]]:

@@ -12,13 +12,22 @@ from typing import Any
 from kissapi.connection import Connection
 from kissapi.service import Service
 
+Loop = asyncio.AbstractEventLoop
+
 
 def run(main: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> None:
     """Run `main` in a new loop."""
     if loop_factory is None and sys.platform == "win32":
         loop_factory = asyncio.SelectorEventLoop  # the default there has no add_reader
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main)
+        loop = runner.get_loop()
+        task = loop.create_task(main)
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except SystemExit:  # asyncio lets the one of a handler end the loop, and so every other request
+                if task.done():
+                    raise
 
 
 def spawner(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]:
@@ -48,14 +57,17 @@ def adopter(loop: asyncio.AbstractEventLoop, service: Service) -> Callable[[sock
     """What makes a connection of an accepted socket."""
     adoptions: set[asyncio.Task[Any]] = set()  # the loop itself keeps no strong reference to a task
 
-    async def adopt(sock: socket.socket) -> None:
+    async def adopt(sock: socket.socket, connection: Connection) -> None:
         try:
-            await loop.connect_accepted_socket(partial(AsyncioConnection, service), sock)
-        except OSError:
-            sock.close()  # the client has gone already
+            await loop.connect_accepted_socket(lambda: connection, sock)
+        except OSError:  # the client has gone already
+            sock.close()
+            service.closed(connection)
 
     def start(sock: socket.socket) -> None:
-        task = loop.create_task(adopt(sock))
+        connection = AsyncioConnection(service)
+        service.connections.add(connection)  # asyncio needs two turns more, but `max_connections` holds now
+        task = loop.create_task(adopt(sock, connection))
         adoptions.add(task)
         task.add_done_callback(adoptions.discard)
 

@@ -11,6 +11,7 @@ import itertools
 import selectors
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -21,6 +22,7 @@ from typing import Any
 from kissapi.threads import copy_context
 
 _PENDING, _DONE, _CANCELLED = "PENDING", "DONE", "CANCELLED"
+_LONGEST = 3600.0  # seconds in the kernel at a time: it cannot count to infinity
 
 
 class CancelledError(BaseException):
@@ -67,7 +69,10 @@ class Future:
     def result(self) -> Any:
         """What it came to. Raises what was raised, or `CancelledError`."""
         if self._error is not None:
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                self = None  # type: ignore[assignment]  # noqa: PLW0642: see the end of `Task._step`
         if self._state is _CANCELLED:
             raise CancelledError
         if self._state is _PENDING:
@@ -126,6 +131,7 @@ class Task(Future):
         self._waits_for: Future | None = None
         self._cancel_asked = False
         self._step()
+        self = None  # type: ignore[assignment]  # noqa: PLW0642: see the end of `_step`
 
     def cancel(self) -> bool:
         """Throw `CancelledError` into the coroutine where it waits."""
@@ -135,7 +141,8 @@ class Task(Future):
             self._cancel_asked = True
         return True
 
-    def _step(self, error: BaseException | None = None) -> None:
+    def _step(self, woken_by: Future | None = None, error: BaseException | None = None) -> None:
+        self._waits_for = None
         if self._cancel_asked:
             self._cancel_asked, error = False, CancelledError()
         try:
@@ -155,22 +162,20 @@ class Task(Future):
         else:
             if isinstance(waits_for, Future):
                 self._waits_for = waits_for
-                waits_for.add_done_callback(self._wake)
+                waits_for.add_done_callback(self._step)
                 if self._cancel_asked and waits_for.cancel():
                     self._cancel_asked = False
             elif waits_for is None:
                 self._loop.call_soon(self._step)
             else:
-                self._loop.call_soon(self._step, ForeignAwait(
-                    f"{waits_for!r} was awaited, which needs asyncio, and this server runs on selectors: "
+                wrong = ForeignAwait(
+                    f"{waits_for!r} needs asyncio, and this server runs on selectors: "
                     "use kissapi.sleep, kissapi.to_thread"
-                ))
+                )
+                self._loop.call_soon(self._step, None, wrong)
         finally:
-            self = None  # type: ignore[assignment]  # a raised error holds this frame: no cycle by way of it
-
-    def _wake(self, future: Future) -> None:
-        self._waits_for = None
-        self._step()
+            # A raised error holds this frame and those below: no cycle by way of them.
+            self = error = None  # type: ignore[assignment]  # noqa: PLW0642
 
 
 class Timer:
@@ -201,6 +206,7 @@ class Loop:
         self._ready: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()  # timers of one moment keep their order, and are never compared
+        self._sweep_at = 64  # timers; from so many on, cancelled ones are looked for
         self._handlers: dict[int, Any] = {}  # what stood for a signal before us
         self._closed = False
         # Wakes the selector when another thread or a signal has something for us.
@@ -211,15 +217,16 @@ class Loop:
 
     def run_until_complete(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run `main`, and everything else meanwhile, until it is done; then the loop is closed."""
-        if running.loop is not None:
-            raise RuntimeError("an event loop runs in this thread already")
         running.loop = self
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(finalizer=self._finish_generator)
         try:
             task = Task(self, main)
             while not task.done():
                 self._turn()
             return task.result()
         finally:
+            sys.set_asyncgen_hooks(*hooks)
             running.loop = None
             self._close()
 
@@ -230,7 +237,7 @@ class Loop:
         if ready:
             timeout: float | None = 0
         elif timers:
-            timeout = max(0.0, timers[0][0] - self.time())
+            timeout = min(max(0.0, timers[0][0] - self.time()), _LONGEST)
         else:
             timeout = None
         for key, events in self._selector.select(timeout):
@@ -250,9 +257,12 @@ class Loop:
                 callback(*arguments)
             except Exception as error:
                 self.on_error(error)
+            del callback, arguments  # an error may hold this frame: no cycle by way of it
 
     def _close(self) -> None:
         self._closed = True
+        for number in tuple(self._handlers):
+            self.remove_signal_handler(number)
         self._selector.close()
         self._alarm.close()
         self._bell.close()
@@ -285,8 +295,13 @@ class Loop:
         self._ready.append((callback, arguments))
 
     def call_later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> Timer:
+        timers = self._timers
+        if len(timers) >= self._sweep_at:  # each time as many have come as were left: a constant cost for each
+            timers[:] = [entry for entry in timers if entry[2].callback is not None]
+            heapq.heapify(timers)
+            self._sweep_at = 64 + 2 * len(timers)
         timer = Timer(self.time() + seconds, callback, arguments)
-        heapq.heappush(self._timers, (timer.when, next(self._order), timer))
+        heapq.heappush(timers, (timer.when, next(self._order), timer))
         return timer
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *arguments: Any) -> None:
@@ -298,6 +313,8 @@ class Loop:
             self._bell.send(b"\0")
         except BlockingIOError:
             pass  # full: it rings already
+        except OSError:
+            raise RuntimeError("the event loop is closed") from None  # it was closed this very moment
 
     def add_signal_handler(self, number: int, callback: Callable[..., object], *arguments: Any) -> None:
         """Call `callback` from the loop when signal `number` comes; only in the main thread."""
@@ -312,6 +329,11 @@ class Loop:
             signal.signal(number, self._handlers.pop(number))
         if not self._handlers:
             signal.set_wakeup_fd(-1)
+
+    def _finish_generator(self, generator: Any) -> None:
+        """Nobody goes on with an async generator: run its `finally` blocks, which may wait."""
+        if not self._closed:
+            self.call_soon_threadsafe(self.create_task, generator.aclose())
 
     def _silence(self, events: int) -> None:
         try:

@@ -153,19 +153,16 @@ class Transport:
         except OSError as error:
             self._lose(error)
             return
-        left = len(self._buffer)
-        if not left:
+        if self._paused and len(self._buffer) <= LOW_WATER:
+            self._paused = False
+            self._connection.resume_writing()  # type: ignore[union-attr]  # it may write more, or end it all
+        if not self._buffer:
             self._buffer = None
             self._watch(self._events & ~EVENT_WRITE)
             if self._closing:
                 self._lose(None)
-                return
-            if self._eof:
+            elif self._eof:
                 self._shut()
-        if self._paused and left <= LOW_WATER:
-            self._paused = False
-            if self._connection is not None:
-                self._connection.resume_writing()
 
     def _shut(self) -> None:
         try:
