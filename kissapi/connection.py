@@ -155,7 +155,10 @@ class Connection:
         if held > service.slow:
             service.held_up(request, held)
         if self.state is IDLE:
-            self._settle()
+            if self.close_after or self.eof:
+                self._settle()
+            elif self.request is None and self.writable:
+                self.deadline = service.idle_deadline
 
     def eof_received(self) -> bool:
         self.eof = True
@@ -267,7 +270,9 @@ class Connection:
     def _answer(self, request: Request, result: Any) -> bytes:
         """The bytes that answer `request`: all of them, or the head of a stream."""
         service = self.service
-        if not self.close_after and not self._should_keep_alive(request):
+        if service.stopping or not (
+            self.parser.should_keep_alive() if service.parser_keeps_alive else _wants_keep_alive(request)
+        ):
             self.close_after = True
         if self.close_after:
             tail = service.tail_close
@@ -289,15 +294,6 @@ class Connection:
         except Exception as error:
             response = service.failure(request, error)
         return self._encode(request, response, tail)
-
-    def _should_keep_alive(self, request: Request) -> bool:
-        service = self.service
-        if service.stopping:
-            return False
-        if service.parser_keeps_alive:
-            return bool(self.parser.should_keep_alive())
-        options = [option.strip().lower() for option in request.headers.get("connection", "").split(",")]
-        return "close" not in options and (request.http_version != "1.0" or "keep-alive" in options)
 
     def _encode(self, request: Request, response: Response, tail: bytes) -> bytes:
         service = self.service
@@ -389,12 +385,15 @@ class Connection:
         return now
 
     def _go_on(self) -> None:
-        """The answer is out: now for what was held."""
+        """The answer is out, or the client takes it again: now for what was held."""
         data, self.pending = self.pending, b""
         if data and not self.close_after:
             self.data_received(data)
         else:
             self._settle()
+        if self.state is IDLE and self.writable and not self.reading:
+            self.reading = True
+            self.transport.resume_reading()
 
     def _settle(self) -> None:
         """Nothing is in hand, or half a message: wait for more, or end."""
@@ -402,20 +401,16 @@ class Connection:
             self._close()
         elif not self.writable:
             return
-        elif self.eof:
-            if self.request is None:
-                self._close()
-            elif self.service.parser_reads_eof:
-                self.data_received(b"")
-            else:
-                self._flush([self._wait_for_rest(self.parser, 0)])
-                self._close()
-        else:
+        elif not self.eof:
             if self.request is None:
                 self.deadline = self.service.idle_deadline
-            if not self.reading:
-                self.reading = True
-                self.transport.resume_reading()
+        elif self.request is None:
+            self._close()
+        elif self.service.parser_reads_eof:
+            self.data_received(b"")
+        else:
+            self._flush([self._wait_for_rest(self.parser, 0)])
+            self._close()
 
     def _close(self) -> None:
         """Say no more; read on until the client ends too, so that no reset overtakes the last answer."""
@@ -437,3 +432,9 @@ class Connection:
     def _watch_writing(self) -> None:
         self.unsent = self.transport.get_write_buffer_size()
         self.deadline = self.service.time() + self.service.limits.write_timeout
+
+
+def _wants_keep_alive(request: Request) -> bool:
+    """HTTP's rule (RFC 9112 §9.3), for parsers that have no word of their own."""
+    options = [option.strip().lower() for option in request.headers.get("connection", "").split(",")]
+    return "close" not in options and (request.http_version != "1.0" or "keep-alive" in options)

@@ -105,15 +105,17 @@ class HttpParser:
         self._fields = Fields()
         self._httptools: Any = None
         self._host: bytes | list[bytes] | None = None  # the last valid one: a client sends the same each time
+        self._plain = False
         self.reset(request)
 
     def reset(self, request: Request) -> None:
         """Start over with the next message of the connection, whose request is `request`."""
         self._request = request
         self._finished = False
-        self._go_on: Callable[[bytes], None] | None = (
-            None  # what takes the next bytes, once a message is under way
-        )
+        if self._plain:
+            return  # the message before left nothing to clear
+        self._plain = True  # no body, no field that changes what becomes of the connection
+        self._go_on: Callable[[bytes], None] | None = None  # what takes the next bytes of a message under way
         self._authority: str | None = None  # of an absolute target
         self._keep_alive = True
         self.unread = b""
@@ -132,7 +134,9 @@ class HttpParser:
         end = data.find(b"\r\n\r\n") + 4
         line_end = data.find(b"\r\n")
         if end > 3 and 0 < line_end <= self.limits.max_line and end <= self.limits.max_head:
-            if end != len(data):
+            if end == len(data):
+                self.unread = b""
+            else:
                 self.unread = data[end:]
                 data = data[:end]
             self._read_line(data[:line_end])
@@ -142,7 +146,7 @@ class HttpParser:
             self._head = bytearray()
             self._checked = 0  # how much of it has been looked at, and given to httptools
             self._blank_lines = 0
-            self._line_read = False
+            self._line_read = self._plain = False
             self._go_on = self._gather_head
             self._gather_head(data)
 
@@ -233,6 +237,7 @@ class HttpParser:
             if question:
                 slash, path = "/?", query + slash + path
             if is_authority(authority):
+                self._plain = False
                 self._authority = authority
                 return (slash or "/") + path
         raise Fail(400, "Bad Request: a target is a path, or a whole http URL, or * for OPTIONS")
@@ -282,6 +287,7 @@ class HttpParser:
 
     def _frame(self, fields: dict[bytes, bytes | list[bytes]]) -> None:
         """Where the message ends and what becomes of the connection (RFC 9112 §6.3, §9.3)."""
+        self._plain = False
         options = _tokens(fields.get(b"connection"))
         version = self._request.http_version
         self._keep_alive = b"close" not in options and (version == "1.1" or b"keep-alive" in options)

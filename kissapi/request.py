@@ -37,6 +37,8 @@ class Request:
     _connection: Connection | None = None
 
     def __init__(self, **attributes: Any) -> None:
+        if not attributes:
+            return  # as the server makes them
         for name, value in attributes.items():
             # What is no attribute of the class cannot be set; nor can what is worked out each time.
             if name.startswith("_") or isinstance(getattr(type(self), name, property()), property):

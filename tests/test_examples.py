@@ -163,6 +163,9 @@ class Program(Served):
             self.output += line
         return 0
 
+    def __enter__(self) -> Program:
+        return self
+
     def finish(self) -> None:
         """Wait for a program that ends by itself."""
         self.process.wait(self.seconds)

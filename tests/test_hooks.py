@@ -138,7 +138,11 @@ def test_what_a_before_hook_returns_is_ignored_and_what_it_changes_is_seen(parse
 def test_an_after_hook_gets_the_result_before_conversion_and_none_means_unchanged(parser_class: Any) -> None:
     router = Router()
     seen = []
-    router.get("/x")(lambda req: {"a": 1})
+
+    @router.get("/x")
+    async def handler(req: Request) -> Any:
+        return {"a": 1}
+
     router.after(lambda req, result: seen.append(result))
     router.after(lambda req, result: [result])
     router.after(lambda req, result: seen.append(result))

@@ -8,15 +8,16 @@ line `$ python …` in one shows all that the program prints.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from kissapi import Request, Router, Server
 from kissapi.limits import Limits
-from kissapi.response import REASONS
 from tests.test_examples import NAMES, ROOT, Line, Program, at_once, masked, session
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -106,11 +107,44 @@ def test_the_limits_are_all_there() -> None:
     assert shown == {name: as_shown(name, getattr(Limits, name)) for name in Limits.__annotations__}
 
 
-def test_the_statuses_of_the_limits_are_those_of_the_sources() -> None:
-    sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "kissapi").glob("*.py"))
-    for name, _, effect in table("What kissapi promises"):
-        if status := re.match(r"4\d\d", effect):
-            assert re.search(rf'Fail\(\s*{status[0]}, f?"{REASONS[int(status[0])]}', sources), name
+# For each limit that is answered, or closes a connection: a low one, and what a client sends to go beyond it.
+BEYOND = {
+    "max_line": (100, b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"x" * 100)),
+    "max_head": (100, b"GET / HTTP/1.1\r\nHost: a\r\nX: %b\r\n\r\n" % (b"x" * 100)),
+    "max_fields": (5, b"GET / HTTP/1.1\r\nHost: a\r\n%b\r\n" % (b"X: y\r\n" * 5)),
+    "max_body": (5, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n"),
+    "max_query": (1, b"GET /?a&b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+    "head_timeout": (0.1, b"GET /"),
+    "body_timeout": (0.1, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx"),
+    "idle_timeout": (0.1, b""),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_beyond_a_limit_the_client_sees_what_the_table_says(name: str, serve: Callable[..., Server]) -> None:
+    router = Router()
+
+    @router.get("/")
+    async def count(req: Request) -> int:
+        return len(req.query)
+
+    limit, data = BEYOND[name]
+    server = serve(router, **{name: limit})
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        client.sendall(data)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    effects = {row[0].strip("`"): row[2] for row in table("What kissapi promises")}
+    if status := re.match(r"\d+", effects[name]):
+        assert answer.startswith(b"HTTP/1.1 %b " % status[0].encode())
+    else:
+        assert effects[name].startswith("the connection closed")
+        assert not answer
+
+
+def test_every_answered_limit_is_tried() -> None:
+    assert {
+        name.strip("`") for name, _, effect in table("What kissapi promises") if effect[0] == "4"
+    } <= BEYOND.keys()
 
 
 def test_the_stopping_section_has_the_defaults() -> None:
@@ -122,8 +156,8 @@ def test_the_stopping_section_has_the_defaults() -> None:
 def test_the_make_targets_are_all_there() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)
-    assert sorted(re.findall(r"`make ([a-z-]+)`", "".join(row[0] for row in table("Development")))) == sorted(
-        targets
+    assert sorted(name.strip("`") for name, _ in table("Development")) == sorted(
+        f"make {name}" for name in targets
     )
     assert set(re.findall(r"\bmake ([a-z-]+)(?=`|  )", README)) <= set(targets)
 
@@ -135,10 +169,8 @@ def test_the_examples_are_all_there() -> None:
 def test_the_parser_contract_is_that_of_the_sources() -> None:
     contract = (ROOT / "kissapi/parser.py").read_text(encoding="utf-8").split('"""')[1]
     listed = [name for row in table("Custom protocols") for name in re.findall(r"`(\w+)[`(]", row[0])]
-    assert sorted(listed) == sorted(
-        set(re.findall(r"^    (?:def )?(\w+)(?:\(| =|  +# is set)", contract, re.MULTILINE))
-        | {"__init__", "feed_data", "_finished"}
-    )
+    stated = re.findall(r"^ {4,8}(?:def )?(\w+)(?:\(| =| +# is set)", contract, re.MULTILINE)
+    assert sorted(listed) == sorted(set(stated))
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -151,7 +151,10 @@ class Task(Future):
             else:
                 waits_for = self._context.run(self._coroutine.throw, error)
         except StopIteration as stop:
-            self._settle(_DONE, stop.value, None)
+            if self._callbacks is None:  # the usual handler, done at its first step: a call less
+                self._state, self._result = _DONE, stop.value
+            else:
+                self._settle(_DONE, stop.value, None)
         except CancelledError:
             self._settle(_CANCELLED, None, None)
         except KeyboardInterrupt as interrupt:
