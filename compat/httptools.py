@@ -282,8 +282,6 @@ class HttpRequestParser:
             raise _Refused(HttpParserUpgrade, position)
         if flags & _CHUNKED:
             self._chunked = Chunked()
-            self._chunked.on_header = self._on_chunk_header
-            self._chunked.on_complete = self._end_chunk
             self._state = _CHUNKS
         elif flags & _CODED:
             raise _Refused(HttpParserError, "Request has invalid `Transfer-Encoding`")
@@ -302,10 +300,14 @@ class HttpRequestParser:
                 self._complete()
             return position
         if self._chunked is not None:
+            self._chunked.on_header = self._on_chunk_header
+            self._chunked.on_complete = self._end_chunk
             try:
                 position = self._chunked.read(data, position, self._on_body)
             except ChunkedError as error:
                 raise _Refused(HttpParserError, str(error)) from None
+            finally:
+                self._chunked.on_complete = None  # bound to self: a cycle, if it stayed
             if self._chunked.finished:
                 self._chunked = None
                 self._complete()

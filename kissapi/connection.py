@@ -202,7 +202,9 @@ class Connection:
             self._flush([self._refuse(Fail(408, "Request Timeout"))])
             self._settle()
         elif self.state is IDLE:
-            self._close()
+            if not self.service.has_input(self.transport):  # else a request has come this very moment
+                self._close()
+                self.transport.close()  # the last answer has long arrived: no need to read on for its sake
         else:
             self.deadline = NEVER
 
@@ -265,6 +267,8 @@ class Connection:
             error = Fail(400, "Bad Request")
         self.close_after = True
         self.request = None
+        for name in ("method", "path"):
+            request.__dict__.setdefault(name, "-")  # it did not come so far; the log must not say "GET /"
         return self._answer(request, service.failure(request, error))
 
     def _answer(self, request: Request, result: Any) -> bytes:
@@ -351,7 +355,7 @@ class Connection:
             size = task.result()
         except BaseException as error:
             service.failure(request, error)
-            self.transport.abort()  # half a body must not pass for a whole one
+            service.cut(self, request)  # half a body must not pass for a whole one
             return
         self.state = IDLE
         if service.answered is not None:

@@ -60,10 +60,10 @@ class Log:
         if self._at_once or self._size > GATHER:
             self.flush()
 
-    def client_left(self, request: Request, seconds: float) -> None:
-        """The client went away before the answer was complete."""
+    def unanswered(self, request: Request, why: str, seconds: float) -> None:
+        """The answer was not completed, because of `why`."""
         what = escape(f"{request.method} {request.path}")
-        self.info(f"{what} {self._arrow} client left after {seconds * 1000:.1f}ms")
+        self.info(f"{what} {self._arrow} {why} after {seconds * 1000:.1f}ms")
 
     def info(self, text: str) -> None:
         """A line of level INFO."""

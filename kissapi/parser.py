@@ -115,7 +115,8 @@ class HttpParser:
         if self._plain:
             return  # the message before left nothing to clear
         self._plain = True  # no body, no field that changes what becomes of the connection
-        self._go_on: Callable[[bytes], None] | None = None  # what takes the next bytes of a message under way
+        # What takes the next bytes of a message under way; not bound to self, which would be a cycle.
+        self._go_on: Callable[[HttpParser, bytes], None] | None = None
         self._authority: str | None = None  # of an absolute target
         self._keep_alive = True
         self.unread = b""
@@ -129,7 +130,7 @@ class HttpParser:
     def feed_data(self, data: bytes) -> None:
         """Take the next bytes. Raises `Fail` for what is not a well-formed request, or too large a one."""
         if self._go_on is not None:
-            self._go_on(data)
+            self._go_on(self, data)
             return
         end = data.find(b"\r\n\r\n") + 4
         line_end = data.find(b"\r\n")
@@ -147,7 +148,7 @@ class HttpParser:
             self._checked = 0  # how much of it has been looked at, and given to httptools
             self._blank_lines = 0
             self._line_read = self._plain = False
-            self._go_on = self._gather_head
+            self._go_on = HttpParser._gather_head
             self._gather_head(data)
 
     # A head that comes in pieces, or breaks a rule of its form. Whatever the pieces, the verdict is the same:
@@ -316,13 +317,13 @@ class HttpParser:
         self._body = bytearray()  # not a list of pieces: a body of tiny ones would cost forty times its size
         if coding:
             self._chunked = Chunked()
-            self._go_on = self._take_chunked
+            self._go_on = HttpParser._take_chunked
         else:
             self._missing = size
-            self._go_on = self._take_sized
+            self._go_on = HttpParser._take_sized
         data, self.unread = self.unread, b""
         if data:
-            self._go_on(data)
+            self._go_on(self, data)
 
     def _content_length(self, length: bytes | list[bytes]) -> int:
         digits = length.strip(b" \t") if isinstance(length, bytes) else b""

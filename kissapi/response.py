@@ -182,6 +182,7 @@ def respond(result: Any) -> Response:
     if isinstance(result, Response):
         return result
     if isinstance(result, Fail):
+        result.__traceback__ = None  # one that is raised again and again would keep the frames of every time
         return Response(result.data, result.status, result.headers)
     return Response(result, 204 if result is None else 200)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi import log as logs
 from kissapi import sockets
-from kissapi.awaitables import running_loop, sleep
+from kissapi.awaitables import running_loop, sleep, threads
 from kissapi.limits import Limits
 from kissapi.parser import HttpParser
 from kissapi.request import Request
@@ -154,6 +154,7 @@ class Server:
                 sock.close()
             raise
         self.router._serve(1)
+        threads.limit = self.limits.max_threads
         self._stop_asked = loop.create_future()
         adopt = backend.adopter(loop, service)
         most = self.limits.max_connections

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from kissapi import sockets
 from kissapi.connection import Connection
 from kissapi.dispatch import Dispatch
 from kissapi.fail import Fail
@@ -56,6 +57,7 @@ class Service:
         self.slow = SLOW
         self.answered: list[tuple[Request, int, int, float]] | None = [] if access_log else None
         self.stopping = False
+        self.has_input = sockets.has_input
         self.connections: set[Connection] = set()
         self.on_closed: Callable[[], None] = _nothing
         self.parser_class = parser_class
@@ -143,7 +145,13 @@ class Service:
         if error is not None and not isinstance(error, Fail):
             self.log.failure(request, self.name_of(request), error)
         if self.answered is not None:
-            self.log.client_left(request, self.clock() - started)
+            self.log.unanswered(request, "client left", self.clock() - started)
+
+    def cut(self, connection: Connection, request: Request) -> None:
+        """End a connection in the middle of an answer, so that the client cannot take it for a whole one."""
+        sockets.reset(connection.transport)
+        if self.answered is not None:
+            self.log.unanswered(request, "cut short", self.clock() - connection.started)
 
     def held_up(self, request: Request, seconds: float) -> None:
         """A handler has kept all others waiting; say so, once for each handler."""

@@ -101,8 +101,19 @@ async def leave_at_once(req: Request) -> None:
     raise SystemExit(3)
 
 
+clients: list[socket.socket] = []
+
+
+@pytest.fixture(autouse=True)
+def close_clients() -> Iterator[None]:
+    yield
+    while clients:
+        clients.pop().close()
+
+
 def connect(server: Server, receive_buffer: int | None = None) -> socket.socket:
-    sock = socket.socket()
+    """A client's socket, closed when the test is over."""
+    clients.append(sock := socket.socket())
     if receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.settimeout(10)
@@ -161,7 +172,9 @@ def client_of(server: Server) -> Iterator[http.client.HTTPConnection]:
         client.close()
 
 
-def get(client: http.client.HTTPConnection, path: str = "/", method: str = "GET", body: Any = None) -> tuple[int, bytes]:
+def get(
+    client: http.client.HTTPConnection, path: str = "/", method: str = "GET", body: Any = None
+) -> tuple[int, bytes]:
     client.request(method, path, body)
     response = client.getresponse()
     return response.status, response.read()
@@ -189,7 +202,7 @@ EXCHANGES = {
     "garbage": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20,
     "garbage behind a request": GET + b"nonsense\r\n\r\n" + GET,
     "too large": b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n",
-    "exit": LAST.replace(b"/ ", b"/exit ") ,
+    "exit": LAST.replace(b"/ ", b"/exit "),
 }
 
 
@@ -247,7 +260,15 @@ def test_curl_gets_two_pages_over_one_connection(serve: Serve) -> None:
 
 def test_curl_is_told_to_go_on_before_it_sends_the_body(serve: Serve) -> None:
     start = time.monotonic()
-    arguments = ("--header", "Expect: 100-continue", "--expect100-timeout", "8", "--data-binary", "@-", "URL/echo")
+    arguments = (
+        "--header",
+        "Expect: 100-continue",
+        "--expect100-timeout",
+        "8",
+        "--data-binary",
+        "@-",
+        "URL/echo",
+    )
     body, said = curl(serve(router), *arguments, given=b"z" * 100_000)
     assert body == b"z" * 100_000
     assert "< HTTP/1.1 100 Continue" in said
@@ -269,7 +290,12 @@ def test_curl_reads_a_stream_and_sends_one(serve: Serve) -> None:
     assert page == b"y" * 1_000_000
     assert "< Transfer-Encoding: chunked" in said
     given = os.urandom(300_000)
-    assert curl(server, "--header", "Transfer-Encoding: chunked", "--data-binary", "@-", "URL/echo", given=given)[0] == given
+    assert (
+        curl(
+            server, "--header", "Transfer-Encoding: chunked", "--data-binary", "@-", "URL/echo", given=given
+        )[0]
+        == given
+    )
 
 
 # Large, many, in order
@@ -287,7 +313,12 @@ def test_pipelined_answers_keep_their_order_though_the_first_sleeps(serve: Serve
     blocking = b"GET /thread HTTP/1.1\r\nHost: a\r\n\r\n"
     answers = parse_answers(talk(serve(router), first + GET + blocking + first + LAST))
     bodies = [body for _, _, body in answers]
-    assert [bodies[0], bodies[1], bodies[3], bodies[4]] == [b"slept", b"Hello, world!", b"slept", b"Hello, world!"]
+    assert [bodies[0], bodies[1], bodies[3], bodies[4]] == [
+        b"slept",
+        b"Hello, world!",
+        b"slept",
+        b"Hello, world!",
+    ]
     assert bodies[2].startswith(b"kissapi-")
 
 

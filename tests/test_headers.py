@@ -79,7 +79,9 @@ VALUES = [*(chr(code) for code in [*range(9), *range(10, 32), 127]), "\r\n", "\r
 
 
 @pytest.mark.parametrize("value", VALUES)
-@pytest.mark.parametrize("way", [lambda value: Headers({"x": f"a{value}b"}), lambda value: Headers({"x": value})])
+@pytest.mark.parametrize(
+    "way", [lambda value: Headers({"x": f"a{value}b"}), lambda value: Headers({"x": value})]
+)
 def test_a_value_that_would_split_the_head_is_refused(value: str, way: Any) -> None:
     with pytest.raises(ValueError, match="header x may not contain control characters such as line ends"):
         way(value)

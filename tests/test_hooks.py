@@ -1,18 +1,13 @@
-"""Hooks: which run, in which order, and what becomes of what they return and raise; and what may be a handler."""
+"""Hooks: which run, in which order, and what becomes of what they return and raise."""
 
 from __future__ import annotations
 
-import functools
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from kissapi import Fail, Request, Response, Router
-from kissapi.awaitables import threads
-from kissapi.backends.loop import Loop
-from kissapi.hooks import compose
 from tests.wire import Wire, parse_answers
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -179,110 +174,3 @@ def test_what_is_raised_anywhere_answers_at_once(parser_class: Any, place: str, 
     expected = (403, b"Forbidden") if isinstance(error, Fail) else (500, b"Internal Server Error")
     assert ask(router, parser_class) == expected
     assert steps[-1] == place
-
-
-# What may be a handler
-
-
-def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return wrapper
-
-
-class Greeter:
-    async def method(self, req: Request) -> str:
-        return "answer"
-
-    def plain_method(self, req: Request) -> str:
-        return "answer"
-
-    @staticmethod
-    async def static(req: Request) -> str:
-        return "answer"
-
-    @classmethod
-    async def of_class(cls, req: Request) -> str:
-        return "answer"
-
-
-class AsyncCallable:
-    async def __call__(self, req: Request) -> str:
-        return "answer"
-
-
-class PlainCallable:
-    def __call__(self, req: Request) -> str:
-        return "answer"
-
-
-async def answer_to(name: str, req: Request) -> str:
-    return name
-
-
-def plain(req: Request) -> str:
-    return "answer"
-
-
-def pieces(req: Request) -> Iterator[str]:
-    yield from ("ans", "wer")
-
-
-async def async_pieces(req: Request) -> AsyncIterator[str]:
-    for piece in ("ans", "wer"):
-        yield piece
-
-
-INLINE: list[Any] = [
-    answer, functools.partial(answer), functools.partial(answer_to, "answer"), Greeter().method, Greeter.static,
-    Greeter().of_class, AsyncCallable(), functools.partial(AsyncCallable()),
-]  # fmt: skip
-THREADED: list[Any] = [
-    plain, functools.partial(plain), lambda req: "answer", lambda req: answer(req), Greeter().plain_method,
-    PlainCallable(), decorated(answer), decorated(plain),
-]  # fmt: skip
-STREAMED: list[Any] = [pieces, async_pieces, functools.partial(pieces), decorated(pieces), decorated(async_pieces)]
-
-
-async def served(handler: Any) -> Any:
-    result = await compose(handler)(Request())
-    if hasattr(result, "__anext__"):
-        return "".join([piece async for piece in result])
-    return result if isinstance(result, str) else "".join(result)
-
-
-@pytest.mark.parametrize("handler", [*INLINE, *THREADED, *STREAMED])
-def test_whatever_can_be_called_with_a_request_may_be_a_handler(handler: Any) -> None:
-    assert Loop().run_until_complete(served(handler)) == "answer"
-
-
-@pytest.mark.parametrize("handler", INLINE)
-def test_an_async_handler_never_sees_a_thread(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "submit", None)
-    assert Loop().run_until_complete(served(handler)) == "answer"
-
-
-def test_a_plain_def_runs_in_a_worker_thread() -> None:
-    thread = Loop().run_until_complete(compose(lambda req: threading.current_thread())(Request()))
-    assert thread is not threading.current_thread()
-    assert thread.daemon
-
-
-def test_without_hooks_the_callable_of_a_route_is_the_handler() -> None:
-    assert compose(answer) is answer
-
-
-def test_a_class_as_handler_is_called_not_awaited() -> None:
-    made = Loop().run_until_complete(compose(lambda req: AsyncCallable)(Request()))
-    assert made is AsyncCallable
-
-    class Page:
-        def __init__(self, req: Request) -> None:
-            self.path = req.path
-
-        async def __call__(self, req: Request) -> None:
-            raise AssertionError
-
-    assert Loop().run_until_complete(compose(Page)(Request(path="/x"))).path == "/x"

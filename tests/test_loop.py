@@ -605,5 +605,3 @@ def test_a_coroutine_may_take_the_refusal_and_go_on() -> None:
         return "never"
 
     assert run(main()) == "went on"
-
-

@@ -28,7 +28,9 @@ def received(data: bytes, parser_class: Any, request_class: type[Request] = Requ
 
 
 def test_every_part_of_a_request(parser_class: Any) -> None:
-    fields = b"Content-Type: application/json\r\nX-One: 1\r\nx-one: 2\r\nCookie: a=b\r\nContent-Length: 7\r\n\r\n"
+    fields = (
+        b"Content-Type: application/json\r\nX-One: 1\r\nx-one: 2\r\nCookie: a=b\r\nContent-Length: 7\r\n\r\n"
+    )
     request = received(HEAD + fields + b'{"a":1}', parser_class)
     assert request.method == "POST"
     assert request.path == "/users/caf%C3%A9"
@@ -55,7 +57,12 @@ def test_http_1_0_is_told(parser_class: Any) -> None:
 
 def test_a_request_has_a_sensible_value_for_everything() -> None:
     request = Request()
-    assert (request.method, request.path, request.query_string, request.http_version) == ("GET", "/", "", "1.1")
+    assert (request.method, request.path, request.query_string, request.http_version) == (
+        "GET",
+        "/",
+        "",
+        "1.1",
+    )
     assert (request.body, request.text, request.query, request.query_all) == (b"", "", {}, {})
     assert (request.params, request.headers, request.cookies) == ({}, {}, {})
     assert (request.client, request.scheme) == (None, "http")
@@ -82,7 +89,13 @@ def test_what_costs_is_worked_out_when_first_looked_at_and_kept(name: str) -> No
 
 def test_a_request_is_made_for_a_test_by_keywords() -> None:
     request = Request(
-        method="PUT", path="/x", query_string="a=1", headers={"X-A": "1"}, body=b"b", params={"id": 7}, json=[1]
+        method="PUT",
+        path="/x",
+        query_string="a=1",
+        headers={"X-A": "1"},
+        body=b"b",
+        params={"id": 7},
+        json=[1],
     )
     assert (request.method, request.path, request.query) == ("PUT", "/x", {"a": "1"})
     assert isinstance(request.headers, Headers)
@@ -205,7 +218,12 @@ def test_a_subclass_may_have_an_init_of_its_own(parser_class: Any, request_class
     request = received(HEAD + b"Content-Length: 2\r\n\r\n[]", parser_class, request_class)
     assert type(request) is request_class
     assert request.user == "nobody"
-    assert (request.method, request.query["a"], request.headers["host"], request.json) == ("POST", "1", "a", [])
+    assert (request.method, request.query["a"], request.headers["host"], request.json) == (
+        "POST",
+        "1",
+        "a",
+        [],
+    )
 
 
 def test_a_parser_may_set_plain_headers(parser_class: Any) -> None:

@@ -16,6 +16,7 @@ from kissapi.awaitables import running_loop
 from kissapi.backends.selectors import HIGH_WATER, LOW_WATER, Transport, run
 from kissapi.limits import Limits
 from kissapi.sockets import has_input
+from kissapi.sockets import reset as cut
 
 READ_SIZE = Limits.read_size
 BIG = 4 * 1024 * 1024  # more than the two buffers of a socket pair hold
@@ -44,7 +45,9 @@ class Recorder:
 
     def ends(self) -> list[str]:
         """The ends it was told of."""
-        return [event for event in self.events if isinstance(event, str) and event.endswith(("lost", "Error"))]
+        return [
+            event for event in self.events if isinstance(event, str) and event.endswith(("lost", "Error"))
+        ]
 
     def connection_lost(self, error: Exception | None) -> None:
         self.events.append("lost" if error is None else type(error).__name__)
@@ -335,6 +338,17 @@ def test_writing_to_who_has_gone_is_told_later_not_raised(backend: str) -> None:
             protocol.transport.write(b"x" * 1000)
         assert protocol.events == []
         await until(lambda: protocol.events)
+
+    play(backend, scenario)
+
+
+def test_reset_ends_it_so_that_the_client_cannot_take_it_for_the_end(backend: str) -> None:
+    async def scenario(protocol: Recorder, client: socket.socket) -> None:
+        protocol.transport.write(b"half")
+        cut(protocol.transport)
+        with pytest.raises(ConnectionResetError):
+            while await read_all(client):
+                pass
 
     play(backend, scenario)
 

@@ -15,7 +15,9 @@ from kissapi.service import Service
 Loop = asyncio.AbstractEventLoop
 
 
-def run(main: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> None:
+def run(
+    main: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None
+) -> None:
     """Run `main` in a new loop."""
     if loop_factory is None and sys.platform == "win32":
         loop_factory = asyncio.SelectorEventLoop  # the default there has no add_reader

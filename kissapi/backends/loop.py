@@ -58,7 +58,10 @@ class Future:
     def __await__(self) -> Generator[Future, None, Any]:
         if self._state is _PENDING:
             yield self
-        return self.result()
+        try:
+            return self.result()
+        finally:
+            self = None  # type: ignore[assignment]  # noqa: PLW0642: as in `result`
 
     def done(self) -> bool:
         return self._state is not _PENDING
@@ -299,7 +302,9 @@ class Loop:
 
     def call_later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> Timer:
         timers = self._timers
-        if len(timers) >= self._sweep_at:  # each time as many have come as were left: a constant cost for each
+        if (
+            len(timers) >= self._sweep_at
+        ):  # each time as many have come as were left: a constant cost for each
             timers[:] = [entry for entry in timers if entry[2].callback is not None]
             heapq.heapify(timers)
             self._sweep_at = 64 + 2 * len(timers)

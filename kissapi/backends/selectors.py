@@ -38,7 +38,17 @@ def adopter(loop: Loop, service: Service) -> Callable[[socket.socket], None]:
 class Transport:
     """What a `Connection` writes to; it says in asyncio's words what the socket does."""
 
-    __slots__ = ("_buffer", "_closing", "_connection", "_eof", "_events", "_loop", "_paused", "_read_size", "_sock")
+    __slots__ = (
+        "_buffer",
+        "_closing",
+        "_connection",
+        "_eof",
+        "_events",
+        "_loop",
+        "_paused",
+        "_read_size",
+        "_sock",
+    )
 
     def __init__(self, loop: Loop, sock: socket.socket, connection: Connection, read_size: int) -> None:
         self._loop = loop

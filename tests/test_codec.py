@@ -1,0 +1,193 @@
+"""Codec: percent-encoding, queries and JSON, with every way to get them wrong."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kissapi import Fail, codec
+from tests.calls import count_calls
+
+PATHS = [
+    ("/plain", "/plain"),
+    ("/%7Euser/%7euser", "/~user/~user"),
+    ("/%41%62%2d%2E%5f", "/Ab-._"),
+    ("/a%2fb", "/a%2Fb"),
+    ("/%25%32%35", "/%2525"),
+    ("/%c3%a9", "/%C3%A9"),
+    ("/%20%00%ff", "/%20%00%FF"),
+    ("%2e%2e", ".."),
+]
+
+
+@pytest.mark.parametrize(("path", "canonical"), PATHS)
+def test_a_path_has_one_canonical_spelling(path: str, canonical: str) -> None:
+    assert codec.canonical(path) == canonical
+    assert codec.unescape(path) == codec.unescape(canonical)
+
+
+def test_canonical_twice_is_canonical_once_for_every_escape() -> None:
+    for octet in range(256):
+        path = codec.canonical(f"/%{octet:02x}")
+        assert "%25" in path or codec.canonical(path) == path
+
+
+@pytest.mark.parametrize(
+    "path", ["/%", "/%4", "/%zz", "/%4g", "/%%41", "/% 1", "/%+1", "/%_1", "/%1_", "/%-1", "/%٣٣"]
+)
+def test_a_percent_that_escapes_nothing_is_400_in_a_path(path: str) -> None:
+    with pytest.raises(Fail) as raised:
+        codec.canonical(path)
+    assert raised.value.status == 400
+
+
+SEGMENTS = [
+    ("plain", "plain"),
+    ("a+b", "a+b"),
+    ("a%2Fb", "a/b"),
+    ("%C3%A9", "é"),
+    ("%2525", "%25"),
+    ("%0D%0A", "\r\n"),
+]
+
+
+@pytest.mark.parametrize(("segment", "text"), SEGMENTS)
+def test_a_capture_is_decoded_once(segment: str, text: str) -> None:
+    assert codec.decode_segment(segment) == text
+
+
+@pytest.mark.parametrize("segment", ["%FF", "%C3", "%ED%A0%80", "%C0%AF", "a%00b", "%41\ud800"])
+def test_a_capture_that_is_no_text_is_400(segment: str) -> None:
+    with pytest.raises(Fail) as raised:
+        codec.decode_segment(segment)
+    assert raised.value.status == 400
+
+
+QUERIES: list[tuple[str, dict[str, list[str]]]] = [
+    ("a=1&b=2&a=3", {"a": ["1", "3"], "b": ["2"]}),
+    ("flag&blank=", {"flag": [""], "blank": [""]}),
+    ("a=b=c", {"a": ["b=c"]}),
+    ("&&a=1&", {"a": ["1"]}),
+    ("=1", {"": ["1"]}),
+    ("a+b=c+d", {"a b": ["c d"]}),
+    ("a%2Bb=%26%3D", {"a+b": ["&="]}),
+    ("%C3%A9=%C3%A9", {"é": ["é"]}),
+    ("a=100%&b=%zz", {"a": ["100%"], "b": ["%zz"]}),
+    ("a=%2525", {"a": ["%25"]}),
+    ("a;b=1", {"a;b": ["1"]}),
+    ("a[]=1", {"a[]": ["1"]}),
+]
+
+
+@pytest.mark.parametrize(("query", "values"), QUERIES)
+def test_a_query_keeps_all_values_in_order_and_blanks(query: str, values: dict[str, list[str]]) -> None:
+    assert codec.decode_query(query, 1000) == values
+
+
+@pytest.mark.parametrize("query", ["a=%FF", "%FF=1", "a=%ED%A0%80", "%41=\ud800"])
+def test_a_query_that_is_not_utf_8_is_400(query: str) -> None:
+    with pytest.raises(Fail, match="the query is not UTF-8"):
+        codec.decode_query(query, 1000)
+
+
+def test_more_parameters_than_the_limit_are_400() -> None:
+    assert len(codec.decode_query("a&b&c", 3)) == 3
+    with pytest.raises(Fail, match="more than 3 parameters"):
+        codec.decode_query("a&b&c&d", 3)
+
+
+def test_decoding_takes_as_long_as_the_text() -> None:
+    short, long = (count_calls(codec.unescape, "%41" * size) for size in (100, 1000))
+    assert long < 10.5 * short
+
+
+# JSON, by the standard library and by the stand-in
+
+
+@pytest.fixture(params=["json", "stand-in"], autouse=True)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    real_import = builtins.__import__
+
+    def without_json(name: str, *rest: Any) -> Any:
+        if name == "json":
+            raise ImportError(name)
+        return real_import(name, *rest)
+
+    codec._json.cache_clear()
+    if request.param == "stand-in":
+        monkeypatch.setattr(builtins, "__import__", without_json)
+    yield
+    codec._json.cache_clear()
+
+
+VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1.5,
+    1e300,
+    10**30,
+    'é\U0001f600"\\\n',
+    [],
+    {},
+    {"a": [1, {"b": None}]},
+    "NaN",
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_json_comes_back_as_it_was(value: Any) -> None:
+    data = codec.to_json(value)
+    assert data.isascii()
+    assert codec.from_json(data) == value
+    assert type(codec.from_json(data)) is type(value)
+
+
+def test_json_is_written_with_the_default_separators() -> None:
+    assert codec.to_json({"a": [1, 2], "é": None}) == b'{"a": [1, 2], "\\u00e9": null}'
+
+
+READ: list[tuple[bytes, Any]] = [
+    ("é".encode().join([b'"', b'"']), "é"),
+    (b' \t\r\n{"a":1} ', {"a": 1}),
+    (b"\xef\xbb\xbf[1]", [1]),
+    (b'{"a":1,"a":2}', {"a": 2}),
+    (b'["NaN", "Infinity", "-Infinity"]', ["NaN", "Infinity", "-Infinity"]),
+    (b"1e999", math.inf),
+    (b"-0.0", 0.0),
+]
+
+
+@pytest.mark.parametrize(("data", "value"), READ)
+def test_json_is_read_from_utf_8(data: bytes, value: Any) -> None:
+    assert codec.from_json(data) == value
+
+
+NOT_JSON = [
+    b"", b" ", b"{", b"{'a': 1}", b"[1,]", b"[1] x", b"tru", b"01", b"+1", b".5", b'"\n"', b'"\\x"', b"\xff",
+    b'"\xed\xa0\x80"', b"NaN", b"[-Infinity]", b'{"a": Infinity, "b": "NaN"}', '{"a": 1}'.encode("utf-16"),
+    b"[" * 100_000, b'{"a":' * 100_000, b"1" * 10_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", NOT_JSON, ids=lambda data: repr(data[:20]))
+def test_what_is_not_json_is_400(data: bytes) -> None:
+    with pytest.raises(Fail, match="the body is not JSON") as raised:
+        codec.from_json(data)
+    assert raised.value.status == 400
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [-math.inf], {"a": math.nan}])
+def test_numbers_that_json_has_not_are_not_written(value: Any) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        codec.to_json(value)
+
+
+@pytest.mark.parametrize("value", [object(), {1}, b"x", {(1, 2): 3}, 1j])
+def test_what_json_cannot_say_is_a_type_error(value: Any) -> None:
+    with pytest.raises(TypeError):
+        codec.to_json(value)

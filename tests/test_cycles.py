@@ -1,0 +1,63 @@
+"""No request and no closed connection leaves a reference cycle: memory goes when its last user goes."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.app import router
+from tests.wire import Wire
+
+HOST = b" HTTP/1.1\r\nHost: a\r\n"
+EXCHANGES = {
+    "a request": b"GET /" + HOST + b"\r\n",
+    "a parameter and JSON": b"GET /users/1" + HOST + b"\r\n",
+    "a handler that waits": b"GET /sleep/0.1" + HOST + b"\r\n",
+    "a body": b"POST /echo" + HOST + b"Content-Length: 3\r\n\r\nabc",
+    "a chunked body": b"POST /echo" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "a head in pieces": b"GET /" + HOST,
+    "a Fail": b"GET /fail" + HOST + b"\r\n",
+    "an error": b"GET /error" + HOST + b"\r\n",
+    "a result that cannot be sent": b"GET /unserialisable" + HOST + b"\r\n",
+    "a stream": b"GET /stream" + HOST + b"\r\n",
+    "no such path": b"GET /nope" + HOST + b"\r\n",
+    "no request at all": b"\x16\x03\x01\x00",
+    "an upgrade": b"GET /" + HOST + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+}
+
+
+@pytest.fixture
+def no_cycles() -> Any:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_cycles")
+@pytest.mark.parametrize("data", EXCHANGES.values(), ids=EXCHANGES)
+@pytest.mark.parametrize("end", [Wire.lose, Wire.send_eof], ids=["lost", "ended"])
+def test_a_connection_leaves_no_cycle(parser_class: Any, data: bytes, end: Callable[[Wire], Wire]) -> None:
+    def use() -> None:
+        wire = Wire(router, parser_class)
+        wire.send(data, data).wait(1)
+        end(wire)
+        wire.wait(200)
+        # The wire itself is a cycle of ours: transport and connection know each other.
+        wire.transport.connection = None
+        wire.connection.transport = None
+
+    use()  # what is made once and kept
+    gc.collect()
+    use()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        garbage = [type(thing).__name__ for thing in gc.garbage]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert not garbage

@@ -1,0 +1,26 @@
+"""Host: what may stand in a Host field or behind http://."""
+
+from __future__ import annotations
+
+import pytest
+
+from kissapi.host import is_authority
+
+GOOD = [
+    "a", "localhost:8000", "example.org", "example.org:", "a:0", "a:65535", "127.0.0.1:80", "[::1]",
+    "[::1]:80", "[v1.x:y]", "xn--caf-dma.fr", "a_b", "caf%C3%A9.fr", "a.",
+]  # fmt: skip
+BAD = [
+    "", ":80", "a:65536", "a:123456", "a:-1", "a:b", "a:80:80", "a b", "user@a", "a/b", "a?b", "a#b", "[::1",
+    "::1", "[]", "[::1]x", "[g::]", "é", "a%zz", "a\r\n", "a\n", "a,b c", "a:٣", "[v.x]", "a\0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_a_host_and_perhaps_a_port_is_an_authority(text: str) -> None:
+    assert is_authority(text)
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_anything_else_is_none(text: str) -> None:
+    assert not is_authority(text)
