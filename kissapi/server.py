@@ -28,8 +28,8 @@ class Server:
     `host` and `port` are where it listens; port 0 is a free one, which `port` and `url` then tell.
     `backend` is `"asyncio"`, or `"selectors"` for a loop of our own that needs no asyncio.
     `parser_class` and `request_class` change the protocol; see `kissapi.parser`.
-    `logger`, a `logging.Logger`, gets the log instead of standard output; `access_log=False` leaves out the lines
-    of requests. `loop_factory` makes asyncio's event loop, for example `uvloop.new_event_loop`.
+    `logger`, a `logging.Logger`, gets the log instead of standard output; `access_log=False` leaves out the
+    lines of requests. `loop_factory` makes asyncio's event loop, for example `uvloop.new_event_loop`.
     `limits` are the sizes, times and counts of `kissapi.limits`: `max_body=1 << 20`.
 
     Raises `ValueError` for an unknown backend and `TypeError` for an unknown argument.
@@ -59,9 +59,11 @@ class Server:
         if router is not None and not isinstance(router, Router):
             raise TypeError(f"router must be a Router, not {router!r}")
         if not callable(parser_class):
-            raise TypeError(f"parser_class must be a class or function that makes a parser, not {parser_class!r}")
+            raise TypeError(
+                f"parser_class must be what makes a parser: a class or function, not {parser_class!r}"
+            )
         if host is not None and not isinstance(host, str):
-            raise TypeError(f"host must be a string, not {host!r}; a port is given by name: Server(port=8000)")
+            raise TypeError(f"host must be a string, not {host!r}; a port has a name: Server(port=8000)")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be a number from 0 to 65535, not {port!r}")
         self.host = host
@@ -109,15 +111,15 @@ class Server:
             raise SystemExit(f"kissapi: {error.strerror}") from None
 
     async def run(self) -> None:
-        """Serve inside a running event loop until `stop()` is called or the task is cancelled; touches no signals.
+        """Serve inside a running event loop until `stop()` or the task is cancelled; touches no signals.
 
-            await server.run()
+        await server.run()
         """
         async with self:
             await self._stop_asked
 
     def stop(self) -> None:
-        """Ask a running server to stop gracefully; may be called from any thread. A second call stops it at once."""
+        """Ask a running server to stop gracefully, from any thread. A second call stops it at once."""
         loop = self._loop
         if loop is not None:
             try:
@@ -186,7 +188,7 @@ class Server:
         finally:
             for connection in tuple(service.connections):
                 connection.transport.abort()
-            for _ in range(3):  # connection_lost, the cancelled handlers, and what they wait for in `finally`
+            for _turn in range(3):  # connection_lost, the cancelled handlers, what they wait for in `finally`
                 await sleep(0)
             self.router._serve(-1)
             service.log.flush()

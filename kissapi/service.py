@@ -1,7 +1,7 @@
 """Service: what one event loop serves: the compiled routes, the open connections, the tick of the clock.
 
-Law: one per event loop, used only in its thread; everything that does not change per request is worked out here,
-once. Time is a tick: every deadline is a number on a connection, compared when the clock ticks.
+Law: one per event loop, used only in its thread; everything that does not change per request is worked out
+here, once. Time is a tick: every deadline is a number on a connection, compared when the clock ticks.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kissapi import sockets
-from kissapi.connection import Connection
 from kissapi.dispatch import Dispatch
 from kissapi.fail import Fail
 from kissapi.response import Response, http_date, respond
 
 if TYPE_CHECKING:
+    from kissapi.connection import Connection
     from kissapi.limits import Limits
     from kissapi.log import Log
     from kissapi.request import Request
@@ -28,8 +28,8 @@ SLOW = 0.1  # seconds a handler may hold the loop before a warning names it: oth
 class Service:
     """The surroundings of every `Connection` of one loop.
 
-    `loop` has asyncio's `time` and `call_later`; `spawn` turns a coroutine into a task that, where the loop can do
-    that, has taken its first step already.
+    `loop` has asyncio's `time` and `call_later`; `spawn` turns a coroutine into a task that has taken its
+    first step already, where the loop can do that.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Service:
         self.connections: set[Connection] = set()
         self.on_closed: Callable[[], None] = _nothing
         self.parser_class = parser_class
-        # What of the parser contract this parser has. Asked of a sample, for `parser_class` may be a function.
+        # What this parser has of the contract. Asked of a sample, for `parser_class` may be a function.
         sample = parser_class(request_class())
         self.parser_takes_limits = hasattr(sample, "limits")
         self.reuses_parser = hasattr(sample, "reset")
@@ -71,7 +71,7 @@ class Service:
         timeouts = (limits.head_timeout, limits.body_timeout, limits.idle_timeout, limits.write_timeout)
         self._period = min(1.0, max(0.02, min(timeouts) / 4))
         self._idle_timeout = limits.idle_timeout
-        self._timer: Any = None  # of the next tick; None while nobody is there, and nothing wakes this process
+        self._timer: Any = None  # of the next tick; None while nobody is there: nothing wakes this process
         self._warned: set[str] = set()
         self._read_clock()
 
@@ -115,7 +115,7 @@ class Service:
         self.on_closed()
 
     def stop(self) -> None:
-        """From now on every answer is the last of its connection; idle clients may still deliver one request."""
+        """From now on every answer is the last of its connection; an idle client may deliver one request."""
         self.stopping = True
         self._period = 0.02
         self._idle_timeout = self.limits.drain_timeout
@@ -128,7 +128,7 @@ class Service:
     # What becomes of requests
 
     def failure(self, request: Request, error: BaseException) -> Response:
-        """The answer to a request whose handler, hook or conversion raised `error`, which is logged unless it is a `Fail`."""
+        """The answer to a request whose handler, hook or conversion raised `error`; logs all but a `Fail`."""
         if isinstance(error, Fail):
             try:
                 return respond(error)

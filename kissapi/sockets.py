@@ -1,7 +1,7 @@
 """Sockets: binding, accepting, and a look at what has arrived.
 
-Law: the one place where connections come in, whatever the loop: its `add_reader` says when, and the backend makes
-a transport of each accepted socket.
+Law: the one place where connections come in, whatever the loop: its `add_reader` says when, and the backend
+makes a transport of each accepted socket.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def has_input(transport: Any) -> bool:
 
 
 def reset(transport: Any) -> None:
-    """Close at once with a reset: where the end of the connection is the end of the body, FIN would be a lie."""
+    """Close at once with a reset: where the end of the connection ends the body, FIN would be a lie."""
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.fileno() >= 0:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -152,7 +152,7 @@ class Listener:
 
     def _wait_for_descriptors(self, error: OSError) -> None:
         if self._retry is None:
-            self._warn(f"cannot accept more connections for now: {error.strerror}; raise the limit with ulimit -n")
+            self._warn(f"cannot accept more connections: {error.strerror}; raise the limit with ulimit -n")
         else:
             self._retry.cancel()
         self._pause()
@@ -168,7 +168,7 @@ class Listener:
             self._retry = None
 
     def close(self) -> None:
-        """Accept what is in the queue of the kernel, then stop listening: nobody who got through is turned away."""
+        """Accept what the kernel has queued, then stop listening: nobody who got through is turned away."""
         if self.sock.fileno() < 0:
             return
         self._accept(1 << 16)

@@ -1,4 +1,4 @@
-"""Real sockets, both backends: the same app, the same answers, to clients nobody here wrote and to hostile ones."""
+"""Real sockets, both backends: one app, one answer, to clients nobody here wrote and to hostile ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ async def as_json(req: Request) -> dict[str, Any]:
 
 @router.get("/big/{size:int}")
 async def big(req: Request) -> bytes:
-    return b"x" * req.params["size"]
+    size: int = req.params["size"]
+    return b"x" * size
 
 
 @router.get("/sleep/{seconds:float}")

@@ -1,4 +1,4 @@
-"""The loop of our own: what its Future, Task and Loop promise. Where asyncio promises it too, both are asked."""
+"""The loop of our own: what Future, Task and Loop promise. Where asyncio promises it too, both are asked."""
 
 from __future__ import annotations
 
@@ -89,9 +89,10 @@ def test_a_future_is_settled_once(backend: str) -> None:
         future = on.loop.create_future()
         future.set_result(1)
         assert not future.cancel()
-        for settle in (lambda: future.set_result(2), lambda: future.set_exception(ValueError())):
-            with pytest.raises((RuntimeError, asyncio.InvalidStateError)):
-                settle()
+        with pytest.raises((RuntimeError, asyncio.InvalidStateError)):
+            future.set_result(2)
+        with pytest.raises((RuntimeError, asyncio.InvalidStateError)):
+            future.set_exception(ValueError())
         assert future.result() == 1
 
     play(backend, scenario)
@@ -107,7 +108,8 @@ def test_a_result_that_is_not_there_cannot_be_had(backend: str) -> None:
 
 def test_callbacks_run_from_the_loop_never_inside_the_call_that_settles(backend: str) -> None:
     async def scenario(on: On) -> None:
-        future, called = on.loop.create_future(), []
+        future = on.loop.create_future()
+        called: list[Any] = []
         future.add_done_callback(called.append)
         future.set_result(None)
         future.add_done_callback(called.append)
@@ -192,11 +194,10 @@ def test_cancelling_runs_finally_blocks_that_may_wait(backend: str) -> None:
 
 def test_cancelling_before_the_first_wait_takes_effect_at_it(backend: str) -> None:
     async def scenario(on: On) -> None:
-        seen, task = [], None
+        seen: list[str] = []
 
         async def work() -> None:
             await sleep(0)  # until `task` is known
-            assert task is not None
             task.cancel()  # while it runs, as by a call of its own
             seen.append("goes on")
             try:
@@ -526,7 +527,12 @@ def test_an_idle_loop_sleeps_in_the_kernel(backend: str) -> None:
 def test_the_loop_goes_round_only_when_there_is_something_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = []
     turn = Loop._turn
-    monkeypatch.setattr(Loop, "_turn", lambda loop: (rounds.append(1), turn(loop)))
+
+    def counted(loop: Loop) -> None:
+        rounds.append(1)
+        turn(loop)
+
+    monkeypatch.setattr(Loop, "_turn", counted)
 
     async def main() -> None:
         await sleep(0.05)

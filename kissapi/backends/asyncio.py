@@ -7,10 +7,12 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kissapi.connection import Connection
-from kissapi.service import Service
+
+if TYPE_CHECKING:
+    from kissapi.service import Service
 
 Loop = asyncio.AbstractEventLoop
 
@@ -61,7 +63,7 @@ def adopter(loop: asyncio.AbstractEventLoop, service: Service) -> Callable[[sock
 
     async def adopt(sock: socket.socket, connection: Connection) -> None:
         try:
-            await loop.connect_accepted_socket(lambda: connection, sock)
+            await loop.connect_accepted_socket(lambda: cast(asyncio.Protocol, connection), sock)
         except OSError:  # the client has gone already
             sock.close()
             service.closed(connection)

@@ -1,7 +1,7 @@
 """Loop, Future and Task: an event loop in asyncio's words, as small as the selectors backend needs it.
 
-Law: there is one primitive, `Future`, and one place that steps coroutines, `Task`. A task takes its first step when
-it is made, so a handler that does not wait never enters the loop.
+Law: there is one primitive, `Future`, and one place that steps coroutines, `Task`. A task takes its first
+step when it is made, so a handler that does not wait never enters the loop.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Future:
         try:
             return self.result()
         finally:
-            self = None  # type: ignore[assignment]  # noqa: PLW0642: as in `result`
+            self = None  # type: ignore[assignment]  # noqa: PLW0642 – as in `result`
 
     def done(self) -> bool:
         return self._state is not _PENDING
@@ -75,7 +75,7 @@ class Future:
             try:
                 raise self._error
             finally:
-                self = None  # type: ignore[assignment]  # noqa: PLW0642: see the end of `Task._step`
+                self = None  # type: ignore[assignment]  # noqa: PLW0642 – see the end of `Task._step`
         if self._state is _CANCELLED:
             raise CancelledError
         if self._state is _PENDING:
@@ -134,7 +134,7 @@ class Task(Future):
         self._waits_for: Future | None = None
         self._cancel_asked = False
         self._step()
-        self = None  # type: ignore[assignment]  # noqa: PLW0642: see the end of `_step`
+        self = None  # type: ignore[assignment]  # noqa: PLW0642 – see the end of `_step`
 
     def cancel(self) -> bool:
         """Throw `CancelledError` into the coroutine where it waits."""
@@ -204,10 +204,9 @@ class Loop:
 
     time = staticmethod(time.monotonic)
 
-    # Called with what a callback raised: a mistake of ours, after which all others must still be served.
-    on_error: Callable[[BaseException], object] = staticmethod(traceback.print_exception)
-
     def __init__(self) -> None:
+        # Called with what a callback raised: a mistake of ours, after which all others must still be served.
+        self.on_error: Callable[[BaseException], object] = traceback.print_exception
         self._selector = selectors.DefaultSelector()
         self._ready: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
@@ -313,7 +312,7 @@ class Loop:
         return timer
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *arguments: Any) -> None:
-        """`call_soon`, from another thread or a signal handler. Raises `RuntimeError` if the loop is closed."""
+        """`call_soon` from another thread or a signal handler. Raises `RuntimeError` if it is closed."""
         if self._closed:
             raise RuntimeError("the event loop is closed")
         self._ready.append((callback, arguments))

@@ -6,11 +6,13 @@ import socket
 from collections.abc import Callable, Coroutine
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.loop import Loop, Task
 from kissapi.connection import Connection
-from kissapi.service import Service
+
+if TYPE_CHECKING:
+    from kissapi.service import Service
 
 HIGH_WATER = 64 * 1024  # unsent bytes from which on the connection is asked to write no more …
 LOW_WATER = 16 * 1024  # … until no more than these are left
@@ -186,7 +188,7 @@ class Transport:
             self._loop.watch(self._sock, events, self._ready)
 
     def _lose(self, error: OSError | None) -> None:
-        """The socket is done with. The connection hears of it in the next turn, never inside a call of its own."""
+        """The socket is done with. The connection hears of it in the next turn, never inside its own call."""
         if self._connection is None:
             return
         connection, self._connection = self._connection, None
