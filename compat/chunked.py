@@ -5,8 +5,10 @@ without a bound. kissapi gives the parser underneath (httptools or its stand-in)
 chunked body here, because llhttp bounds neither chunk extensions nor trailers, hands trailers out as if they
 were headers, and cannot be stopped at the end of a message.
 
-It refuses what either of the two would refuse. llhttp: blanks round `;` and `=`, a trailer that would frame
-the message (RFC 9110 §6.5.1 lets nobody send one). The RFC: `;;`, `;=b`, `;a=`, `;a=b"c"`, fine to llhttp.
+What RFC 9112 §7.1 lets nobody send is refused: `;;`, `;=b`, `;a=`, `;a=b"c"`, all fine to llhttp. What it has
+everybody take is taken: blanks round `;` and `=` (RFC 9110 §5.6.3), and trailers of any name, for whoever uses
+this to drop. llhttp takes neither the blanks nor a trailer that would frame the message (§6.5.1 of the same): with
+`like_llhttp` this refuses them as well, for the stand-in of httptools.
 """
 
 from __future__ import annotations
@@ -29,29 +31,44 @@ _lines = Automaton()
 _LF = _lines.state()
 _lines.on(_LF, b"\n", DONE)
 
-_NAME, _EQUALS, _VALUE, _QUOTED, _ESCAPED, _UNQUOTED = (_lines.state() for _ in range(6))
-_NEW_NAME = _lines.state()
-_lines.on(_NEW_NAME, TOKEN, _NAME)
-_lines.on(_NAME, TOKEN, _NAME)
-_lines.on(_NAME, b"=", _EQUALS)
-_lines.on(_EQUALS, TOKEN, _VALUE)
-_lines.on(_EQUALS, b'"', _QUOTED)
-_lines.on(_VALUE, TOKEN, _VALUE)
-_lines.on(_QUOTED, TEXT, _QUOTED)
-_lines.on(_QUOTED, b'"', _UNQUOTED)
-_lines.on(_QUOTED, b"\\", _ESCAPED)
-_lines.on(_ESCAPED, TEXT, _QUOTED)
-for _state in (_NAME, _VALUE, _UNQUOTED):
-    _lines.on(_state, b";", _NEW_NAME)
-    _lines.on(_state, b"\r", _LF)
 
-_SIZE = _digit = _lines.state()
-for _ in range(SIZE_DIGITS):
-    _next = _lines.state()
-    _lines.on(_digit, DIGITS + b"abcdefABCDEF", _next)
-    _lines.on(_next, b";", _NEW_NAME)
-    _lines.on(_next, b"\r", _LF)
-    _digit = _next
+def _size_line(blanks: bytes) -> int:
+    """The state in which a size line begins, with `blanks` allowed round the `;` and `=` of its extensions."""
+    name, equals, value, quoted, escaped, unquoted, new_name = (_lines.state() for _ in range(7))
+    after_size, after_name, after_value = (_lines.state() for _ in range(3))
+    _lines.on(new_name, TOKEN, name)
+    _lines.on(name, TOKEN, name)
+    _lines.on(equals, TOKEN, value)
+    _lines.on(equals, b'"', quoted)
+    _lines.on(value, TOKEN, value)
+    _lines.on(quoted, TEXT, quoted)
+    _lines.on(quoted, b'"', unquoted)
+    _lines.on(quoted, b"\\", escaped)
+    _lines.on(escaped, TEXT, quoted)
+    for state in (name, after_name):
+        _lines.on(state, b"=", equals)
+    for state in (name, value, unquoted):
+        _lines.on(state, b"\r", _LF)
+    for state in (name, value, unquoted, after_size, after_name, after_value):
+        _lines.on(state, b";", new_name)
+    for state in (new_name, equals, after_size, after_name, after_value):
+        _lines.on(state, blanks, state)
+    _lines.on(name, blanks, after_name)
+    for state in (value, unquoted):
+        _lines.on(state, blanks, after_value)
+
+    first = digit = _lines.state()
+    for _ in range(SIZE_DIGITS):
+        following = _lines.state()
+        _lines.on(digit, DIGITS + b"abcdefABCDEF", following)
+        _lines.on(following, b";", new_name)
+        _lines.on(following, blanks, after_size)
+        _lines.on(following, b"\r", _LF)
+        digit = following
+    return first
+
+
+_SIZE, _LLHTTP_SIZE = _size_line(b" \t"), _size_line(b"")
 
 _AFTER_DATA = _lines.state()
 _lines.on(_AFTER_DATA, b"\r", _LF)
@@ -61,10 +78,12 @@ _lines.on(_TRAILER_VALUE, TEXT, _TRAILER_VALUE)
 _lines.on(_TRAILER_VALUE, b"\r", _LF)
 _lines.on(_TRAILER_NAME, TOKEN, _TRAILER_NAME)
 _lines.on(_TRAILER_NAME, b":", _TRAILER_VALUE)
+_TRAILER = _lines.state(like=_TRAILER_NAME)
 _framing = ((b"content-length:", ERROR), (b"transfer-encoding:", ERROR))
-_TRAILER = _lines.words(_framing, like=_TRAILER_NAME, fold=True)
-_lines.on(_TRAILER, b":", ERROR)
-_lines.on(_TRAILER, b"\r", _LF)
+_LLHTTP_TRAILER = _lines.words(_framing, like=_TRAILER_NAME, fold=True)
+for _state in (_TRAILER, _LLHTTP_TRAILER):
+    _lines.on(_state, b":", ERROR)
+    _lines.on(_state, b"\r", _LF)
 
 _ROWS = _lines.rows
 
@@ -82,11 +101,12 @@ class Chunked:
     on_header: Callable[[], object] | None = None  # a chunk (the last one too) was announced
     on_complete: Callable[[], object] | None = None  # a chunk is over; the last one is after its trailers
 
-    def __init__(self, max_line: int = 4096, max_trailer: int = 8192) -> None:
+    def __init__(self, max_line: int = 4096, max_trailer: int = 8192, like_llhttp: bool = False) -> None:
         """`max_line`: forty times the longest extension known to be sent (a signature of 90 bytes), and
         little enough to be held for each connection. `max_trailer`: an eighth of what a head may have;
         trailers hold checksums and timings.
         """
+        self._size, self._trailer = (_LLHTTP_SIZE, _LLHTTP_TRAILER) if like_llhttp else (_SIZE, _TRAILER)
         self.finished = False
         self.unread = b""
         self.trailers: list[tuple[bytes, bytes]] = []
@@ -94,8 +114,8 @@ class Chunked:
         self._max_line = max_line
         self._max_trailer = max_trailer
         self._left = 0  # bytes of the chunk's data yet to come
-        self._part = _SIZE  # which line is being read: _SIZE, _AFTER_DATA or _TRAILER
-        self._state = _SIZE  # where in it
+        self._part = self._size  # which line is being read: _size, _AFTER_DATA or _trailer
+        self._state = self._size  # where in it
         self._line = bytearray()
         self._room = max_line  # how many bytes of it may yet come; trailers share theirs
 
@@ -118,7 +138,9 @@ class Chunked:
                 if not self._left:
                     self._begin(_AFTER_DATA, 2)
                 put(piece)
-            elif self._state == _SIZE and (match := _SIZE_LINE.match(data, position, position + self._room)):
+            elif self._state == self._size and (
+                match := _SIZE_LINE.match(data, position, position + self._room)
+            ):
                 position = match.end()
                 self._open(match[1])
             elif self._state == _AFTER_DATA and data.startswith(b"\r\n", position):
@@ -150,8 +172,8 @@ class Chunked:
         return position
 
     def _end_line(self, line: bytes) -> None:
-        if self._part == _SIZE:
-            self._open(line.partition(b";")[0])
+        if self._part == self._size:
+            self._open(line.partition(b";")[0].rstrip(b" \t"))
         elif self._part == _AFTER_DATA:
             self._close()
         elif line:
@@ -159,7 +181,7 @@ class Chunked:
                 raise ChunkedError("too many trailers")
             name, _, value = line.partition(b":")
             self.trailers.append((name, value.strip(b" \t")))
-            self._begin(_TRAILER, self._room)
+            self._begin(self._trailer, self._room)
         else:
             self.finished = True
             if self.on_complete:
@@ -169,12 +191,12 @@ class Chunked:
         self._left = int(digits, 16)
         self.declared += self._left
         if not self._left:
-            self._begin(_TRAILER, self._max_trailer)
+            self._begin(self._trailer, self._max_trailer)
         if self.on_header:
             self.on_header()
 
     def _close(self) -> None:
-        self._begin(_SIZE, self._max_line)
+        self._begin(self._size, self._max_line)
         if self.on_complete:
             self.on_complete()
 
@@ -184,4 +206,6 @@ class Chunked:
         self._line.clear()
 
     def _where(self) -> str:
-        return {_SIZE: "a chunk's size line", _AFTER_DATA: "the end of a chunk"}.get(self._part, "a trailer")
+        return {self._size: "a chunk's size line", _AFTER_DATA: "the end of a chunk"}.get(
+            self._part, "a trailer"
+        )

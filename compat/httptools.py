@@ -281,7 +281,7 @@ class HttpRequestParser:
             self._state = START if self.should_keep_alive() else _CLOSED
             raise _Refused(HttpParserUpgrade, position)
         if flags & _CHUNKED:
-            self._chunked = Chunked()
+            self._chunked = Chunked(like_llhttp=True)
             self._state = _CHUNKS
         elif flags & _CODED:
             raise _Refused(HttpParserError, "Request has invalid `Transfer-Encoding`")

@@ -35,6 +35,8 @@ async def sleep(seconds: float) -> None:
 
     await kissapi.sleep(0.5)
     """
+    if seconds != seconds:
+        raise ValueError("nobody can sleep for NaN seconds")  # in a queue of timers it would stop the loop
     loop = running_loop()
     future = loop.create_future()
     if seconds <= 0:
@@ -78,11 +80,12 @@ def _call(loop: Any, future: Any, context: Any, function: Callable[..., Any], ar
     error: BaseException | None = None
     try:
         result = context.run(function, *args)
-    except StopIteration as stop:  # it would end the coroutine that waits (PEP 479)
-        error = RuntimeError(f"{function!r} raised StopIteration")
-        error.__cause__ = stop
     except BaseException as raised:
         error = raised
+        # StopIteration would end the coroutine that waits (PEP 479), SystemExit and the like asyncio's loop.
+        if isinstance(raised, StopIteration) or not isinstance(raised, Exception):
+            error = RuntimeError(f"{function!r} raised {type(raised).__name__}")
+            error.__cause__ = raised
     try:
         loop.call_soon_threadsafe(_settle, future, result, error)
     except RuntimeError:

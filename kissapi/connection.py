@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from kissapi.request import Request
     from kissapi.service import Service
 
-IDLE, BUSY, STREAMING, CLOSING, CLOSED, UPGRADED = "IDLE", "BUSY", "STREAMING", "CLOSING", "CLOSED", "UPGRADED"
+IDLE, BUSY, STREAMING, CLOSING, CLOSED, UPGRADED = (
+    "IDLE",
+    "BUSY",
+    "STREAMING",
+    "CLOSING",
+    "CLOSED",
+    "UPGRADED",
+)
 
 NEVER = float("inf")
 BATCH = 64 * 1024  # answers to pipelined requests are joined into one write, up to about this size
@@ -224,7 +231,9 @@ class Connection:
             self.since = service.time()
         self.fed += size
         if self.fed > limits.max_head + limits.max_body:
-            return self._refuse(Fail(413, f"Content Too Large: at most {limits.max_head + limits.max_body} bytes"))
+            return self._refuse(
+                Fail(413, f"Content Too Large: at most {limits.max_head + limits.max_body} bytes")
+            )
         if getattr(parser, "in_body", True):
             self.deadline = self.since + limits.body_timeout + self.fed / limits.body_rate
             if getattr(parser, "expects_continue", False):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kissapi import codec
 from kissapi.fail import Fail
 from kissapi.hooks import Call, compose
-from kissapi.path import TYPES, check_names
+from kissapi.path import TYPES, canonical_literal, check_names
 from kissapi.response import Response
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class Dispatch:
         allowed: set[str] = set()
         if path.startswith("/"):
             captured: list[Any] = []
+            if not path.isascii():  # a parser of another protocol may well decode
+                path = canonical_literal(path)
             target = _find(self.tree, path.split("/"), 1, method, captured, allowed)
             if target is not None:
                 request.params = dict(zip(target.names, captured, strict=True))

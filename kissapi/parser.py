@@ -23,12 +23,14 @@ An exception answers 400 and ends the connection; a `Fail` answers with its stat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kissapi import codec
 from kissapi.compat.chunked import Chunked, ChunkedError
 from kissapi.fail import Fail
+from kissapi.headers import is_token
 from kissapi.host import is_authority
 from kissapi.limits import Limits
 
@@ -50,14 +52,23 @@ class Parser(Protocol):
 
 
 # What may stand in a request line (RFC 3986 §3.3, §3.4), and what browsers leave unescaped in queries besides.
+# An absolute target may have an IP literal, and that its brackets.
 _LINE_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/? "
 _QUERY_BYTES = _LINE_BYTES + b"[]{}|\\^`"
+_IP_LITERAL = re.compile(rb"(?i)(?<= http://)\[[^]]*\]|(?<= https://)\[[^]]*\]")
 
-# The fields that say how the message is framed and what becomes of the connection.
-_FRAMING = frozenset((b"connection", b"content-length", b"expect", b"transfer-encoding"))
+# The fields that say how the message is framed and what becomes of the connection; the last says it to httptools.
+_FRAMING = frozenset((b"connection", b"content-length", b"expect", b"transfer-encoding", b"proxy-connection"))
 
 _BLANK_LINES = 2  # before a request line: some old clients send one after a body (RFC 9112 §2.2)
-_UNSERVED = frozenset(("CONNECT", "TRACE"))  # a proxy's business; and an echo of credentials to scripts
+
+# What httptools knows, but for CONNECT, a proxy's business, and TRACE, an echo of credentials to scripts. Asked
+# here, for it knows methods of other protocols too, and says of each something else.
+_METHODS = frozenset(
+    "GET HEAD POST PUT DELETE OPTIONS PATCH QUERY ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY"
+    " MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND UNLINK"
+    " UNLOCK UNSUBSCRIBE".split()
+)
 
 
 class Fields:
@@ -91,6 +102,11 @@ class HttpParser:
 
     httptools reads the fields and checks their grammar. What it does not do is done here: where a message ends,
     the request line, Host, framing and limits. Bodies never go through it: it could not be stopped at their end.
+
+    Tolerated beyond the grammar: in a query, and there alone, brackets, braces, `|`, `^`, backslash, backtick and a
+    `%` that escapes nothing, for browsers send them; and up to two empty lines before a request. Refused, though
+    the grammar lets it pass: NUL in a path, a zero before a Content-Length, a comma in Host, a tab behind the
+    word `chunked`, HTTP/1.2.
 
         >>> parser = HttpParser(request := Request())
         >>> parser.feed_data(b"GET /hello?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -189,6 +205,8 @@ class HttpParser:
         self._checked = known
         if end < 0:
             if known > limit:
+                if b" " not in head[:limit]:
+                    raise _method_failure(head.decode("ascii", "replace"))
                 raise Fail(414, f"URI Too Long: a request line may have {limit} bytes")
             return False
         self._read_line(bytes(head[:end]))
@@ -220,12 +238,16 @@ class HttpParser:
                 raise _version_failure(version)
             request.http_version = "1.0"
         request.method = method
-        if method in _UNSERVED:
-            raise Fail(501, f"Not Implemented: {method}")
+        if method not in _METHODS:
+            raise _method_failure(method)
         if not target.startswith("/"):
             target = self._special_target(method, target)
         path, _, request.query_string = target.partition("?")
-        request.path = codec.canonical(path) if "%" in path else path
+        if "%" in path:
+            path = codec.canonical(path)
+            if "%00" in path:
+                raise Fail(400, "Bad Request: the path contains NUL (RFC 3986 §7.3)")
+        request.path = path
 
     def _special_target(self, method: str, target: str) -> str:
         """The path and query of a target that is not simply those (RFC 9112 §3.2.2, §3.2.4)."""
@@ -251,8 +273,6 @@ class HttpParser:
             self._httptools.feed_data(data)
         except self.library.HttpParserUpgrade:
             self._httptools = None  # to a protocol nobody here speaks: answered as if it had not asked
-        except self.library.HttpParserInvalidMethodError:
-            raise Fail(501, f"Not Implemented: {self._request.method}") from None
         except self.library.HttpParserError as error:
             raise Fail(400, f"Bad Request: {error}") from None
 
@@ -300,15 +320,24 @@ class HttpParser:
                     400, "Bad Request: Transfer-Encoding with HTTP/1.0 or Content-Length (RFC 9112 §6.1)"
                 )
             if not isinstance(coding, bytes) or coding.strip(b" \t").lower() != b"chunked":
-                raise Fail(501, "Not Implemented: the only transfer coding here is chunked, once")
+                raise _coding_failure(coding)
         elif length is not None:
             size = self._content_length(length)
         if b"expect" in fields and version == "1.1":
-            if _tokens(fields[b"expect"]) != [b"100-continue"]:
+            expectations = _tokens(fields[b"expect"])
+            if any(expectation != b"100-continue" for expectation in expectations):
                 raise Fail(417, "Expectation Failed: the only expectation met here is 100-continue")
-            self.expects_continue = not self.unread
-        if version == "1.0" or size or coding:
-            self._httptools = None  # it would wait for the body, or for nothing more
+            self.expects_continue = bool(expectations) and not self.unread
+        if (
+            version == "1.0"
+            or size
+            or coding
+            or b"proxy-connection" in fields
+            or (options and options != [b"keep-alive"])
+        ):
+            self._httptools = (
+                None  # it would wait for the body, or for nothing more: it reads options its own way
+            )
         if not size and not coding:
             self.expects_continue = False
             self._finished = True
@@ -327,8 +356,9 @@ class HttpParser:
 
     def _content_length(self, length: bytes | list[bytes]) -> int:
         digits = length.strip(b" \t") if isinstance(length, bytes) else b""
-        if not digits.isdigit():
-            raise Fail(400, "Bad Request: Content-Length is one number (RFC 9110 §8.6)")
+        # A zero before other digits is good grammar, but some read the number as octal, and nobody needs it.
+        if not digits.isdigit() or (digits[0] == 0x30 and len(digits) > 1):
+            raise Fail(400, "Bad Request: Content-Length is one decimal number (RFC 9110 §8.6)")
         if len(digits) > 18 or int(digits) > self.limits.max_body:
             raise self._too_large()
         return int(digits)
@@ -368,23 +398,44 @@ class HttpParser:
 
 def _refuse_line(line: bytes) -> None:
     """Raise `Fail(400)`, unless all that is unusual in the request line is what browsers leave in queries."""
-    path, _, query = line.partition(b"?")
+    path, _, query = _IP_LITERAL.sub(b"", line, 1).partition(b"?")
     if path.translate(None, _LINE_BYTES) or query.translate(None, _QUERY_BYTES):
         raise Fail(400, "Bad Request: the request line has bytes that must be percent-encoded (RFC 3986 §2)")
 
 
+def _method_failure(method: str) -> Fail:
+    """A method that is a token may be one of somebody else's; RFC 9112 §3: longer ones than ours are 501, too."""
+    if is_token(method):
+        return Fail(501, f"Not Implemented: {method[:32]}")
+    return Fail(400, "Bad Request: a method is a token (RFC 9110 §9.1)")
+
+
 def _version_failure(version: str) -> Fail:
-    """HTTP/2.0 and the like are versions we do not speak; the rest is no version of HTTP."""
+    """Other versions of HTTP are not spoken here; the rest is no version of HTTP.
+
+    RFC 9110 §2.5 would have HTTP/1.2 read as HTTP/1.1. There is none, nor will there be; who says it anyhow is
+    told, instead of being read by rules that it has announced to differ. 0.9 never had a version in its line.
+    """
     name, _, number = version.partition("/")
     if (
         name == "HTTP"
         and len(number) == 3
-        and number[0] in "23456789"
+        and number[0] in "123456789"
         and number[1] == "."
         and number[2].isdigit()
     ):
         return Fail(505, "HTTP Version Not Supported: HTTP/1.0 and HTTP/1.1 are")
     return Fail(400, "Bad Request: the request line does not end in HTTP/1.1 or HTTP/1.0")
+
+
+def _coding_failure(values: bytes | list[bytes]) -> Fail:
+    """Codings that end in chunked leave no doubt where the body ends: only, nobody here can decode it (§6.1)."""
+    joined = b",".join(values) if isinstance(values, list) else values
+    *others, last = [part.strip(b" \t").lower() for part in joined.split(b",")]
+    names = [coding.partition(b";")[0].rstrip(b" \t") for coding in others]
+    if last == b"chunked" and all(name != last and is_token(name.decode("latin-1")) for name in names):
+        return Fail(501, "Not Implemented: the only transfer coding here is chunked")
+    return Fail(400, "Bad Request: Transfer-Encoding is a list of codings, the last of them chunked, once")
 
 
 def _tokens(values: bytes | list[bytes] | None) -> list[bytes]:

@@ -197,6 +197,8 @@ _TEXT_HEAD, _UTF8_HEAD, _JSON_HEAD = (
     for kind in (TEXT, TEXT_UTF8, JSON)
 )
 
+_NUMBERS = [b"%d" % number for number in range(1024)]  # formatting one costs as much as all the rest
+
 
 def encode_usual(result: Any, tail: bytes) -> tuple[bytes, int] | None:
     """The whole answer to a GET and the size of its body, for results that are 200 with no fields besides.
@@ -214,7 +216,9 @@ def encode_usual(result: Any, tail: bytes) -> tuple[bytes, int] | None:
         body, head = codec.to_json(result), _JSON_HEAD
     else:
         return None
-    return b"%b%d%b%b" % (head, len(body), tail, body), len(body)
+    size = len(body)
+    number = _NUMBERS[size] if size < 1024 else b"%d" % size
+    return b"".join((head, number, tail, body)), size
 
 
 def encode_head(response: Response, tail: bytes, length: int | None, chunked: bool = False) -> bytes:

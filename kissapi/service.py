@@ -62,7 +62,9 @@ class Service:
         self.on_closed: Callable[[], None] = _nothing
         self.parser_class = parser_class
         # What this parser has of the contract. Asked of a sample, for `parser_class` may be a function.
-        sample = parser_class(request_class())
+        request = request_class()
+        request._connection = None  # a class that forbids it would fail at every request
+        sample = parser_class(request)
         self.parser_takes_limits = hasattr(sample, "limits")
         self.reuses_parser = hasattr(sample, "reset")
         self.parser_keeps_alive = hasattr(sample, "should_keep_alive")
@@ -166,7 +168,7 @@ class Service:
     def name_of(self, request: Request) -> str:
         """The name of the handler of `request`, for people."""
         handler: Any = self.dispatch.handler_of(request)
-        return str(getattr(handler, "__qualname__", None) or repr(handler))
+        return str(getattr(handler, "__qualname__", None) or handler or "the router")
 
 
 def _nothing() -> None:

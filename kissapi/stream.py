@@ -25,10 +25,10 @@ async def stream(connection: Connection, body: Any, chunked: bool) -> int:
     size = 0
     try:
         while True:
-            piece = await (anext(body, _END) if asynchronous else to_thread(next, body, _END))
+            piece: Any = await (anext(body, _END) if asynchronous else to_thread(next, body, _END))
             if piece is _END:
                 break
-            data = piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))
+            data = piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))  # no int, no list
             if data:  # an empty chunk would end the body
                 size += len(data)
                 write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
@@ -45,5 +45,8 @@ async def stream(connection: Connection, body: Any, chunked: bool) -> int:
             if hasattr(body, "aclose"):
                 await body.aclose()
         elif hasattr(body, "close"):
-            body.close()
+            try:
+                body.close()
+            except ValueError:
+                pass  # it is at work in its thread, and ends with its last user
     return size

@@ -36,7 +36,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 def serve(backend: str) -> Iterator[Callable[..., Server]]:
     """Starts servers on free ports of 127.0.0.1, each in a thread of its own; stops them when the test is over.
 
-        server = serve(router, parser_class=parser_class, idle_timeout=1)
+    server = serve(router, parser_class=parser_class, idle_timeout=1)
     """
     running: list[tuple[Server, threading.Thread]] = []
 

@@ -26,6 +26,12 @@ GOOD = [
     (b"5;a\r\nhello\r\n0;b\r\n\r\n", b"hello", []),
     (b"5;a=b;c\r\nhello\r\n" + END, b"hello", []),
     (b'5;a="";b=" ;\\"\\\\\t\x80\r\n'.replace(b"\r\n", b'"\r\n') + b"hello\r\n" + END, b"hello", []),
+    (b'5 ;a\r\nhello\r\n0\t ; a = b ;c\t=\t"d" ; e\r\n\r\n', b"hello", []),
+    (
+        b"0\r\nContent-Length: 1\r\nTRANSFER-ENCODING:x\r\n\r\n",
+        b"",
+        [(b"Content-Length", b"1"), (b"TRANSFER-ENCODING", b"x")],
+    ),
     (b"5;" + b"a" * 4092 + b"\r\nhello\r\n" + END, b"hello", []),
     (b"0\r\nA: b\r\n\r\n", b"", [(b"A", b"b")]),
     (b"0\r\nA:b \t\r\na:\r\nC: \t \r\n\r\n", b"", [(b"A", b"b"), (b"a", b""), (b"C", b"")]),
@@ -37,17 +43,16 @@ GOOD = [
 
 # What is refused, at its last byte and not before.
 BAD = [
-    b"\r", b"\n", b" ", b";", b"g", b"+", b"-", b"_", b"0x", b"5 ", b"5\t", b"5_", b"5\n", b"5\rh", b"5\r\r",
+    b"\r", b"\n", b" ", b";", b"g", b"+", b"-", b"_", b"0x", b"5 \r", b"5\t\r", b"5 5", b"5_", b"5\n", b"5\rh", b"5\r\r",
     b"5\x00", b"\xb2", b"0" * 17, b"f" * 17,
-    b"5; ", b"5;;", b"5;=", b"5;a ", b"5;a=;", b"5;a=\r", b"5;a= ", b"5;a==", b'5;a=b"', b'5;"', b"5;a=b=",
+    b"5; \r", b"5;;", b"5; ;", b"5;=", b"5;a b", b"5;a \r", b"5;a=;", b"5;a=\r", b"5;a= \r", b"5;a = =", b"5;a=b c", b"5;a==", b'5;a=b"', b'5;"', b"5;a=b=",
     b"5;\r", b"5;a\n", b"5;a\r;", b"5;a\x80", b'5;a="\r', b'5;a="\n', b'5;a="\x7f', b'5;a="\\\r', b'5;a="b"c',
-    b'5;a="b" ', b"5;a=\x00",
+    b'5;a="b" c', b'5;a="b" \r', b"5;a=\x00",
     b"5;" + b"a" * 4095, b'5;a="' + b" " * 4092, b"5;a\r\nhello\r\n5;" + b"a" * 4095,
     b"5\r\nhello\n", b"5\r\nhello!", b"5\r\nhello0", b"5\r\nhello\rh", b"5\r\nhello\r\n\r",
     b"0\r\n\n", b"0\r\n\rA", b"0\r\n:", b"0\r\n ", b"0\r\n\t", b"0\r\nA ", b"0\r\nA\r", b"0\r\nA\n",
     b"0\r\nA\x80", b"0\r\n(", b"0\r\nA: b\n", b"0\r\nA: b\rc", b"0\r\nA: \x00", b"0\r\nA: \x7f",
     b"0\r\nA: b\r\n ", b"0\r\nA: b\r\n\t", b"0\r\nA: b\r\n\n",
-    b"0\r\nContent-Length:", b"0\r\nA: b\r\ntransfer-ENCODING:",
     b"0\r\nA: " + b"b" * 8190, b"0\r\n" + b"A: " + b"b" * 100 + b"\r\nB: " + b"b" * 8085,
     b"0\r\n" + b"A:\r\n" * 101,
 ]  # fmt: skip
@@ -62,6 +67,15 @@ def splits(data: bytes) -> list[list[bytes]]:
         cuts = sorted(dice.choices(range(len(data) + 1), k=dice.randint(1, 6)))
         ways.append([data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)])
     return ways
+
+
+@pytest.mark.parametrize(
+    "data", [b"5 ", b"5\t", b"5; ", b"5;a ", b"5;a= ", b'5;a="b" ', b"0\r\nContent-Length:"]
+)
+def test_llhttp_has_no_blanks_and_no_framing_trailers(data: bytes) -> None:
+    Chunked().feed(data)
+    with pytest.raises(ChunkedError):
+        Chunked(like_llhttp=True).feed(data)
 
 
 def read(pieces: list[bytes]) -> tuple[bytes, Chunked, bytes]:
@@ -139,11 +153,11 @@ def test_bounds_are_settable() -> None:
 
 def test_the_error_says_where() -> None:
     for data, where in (
-        (b"5 ", "a chunk's size line"),
+        (b"5  5", "a chunk's size line"),
         (b"0\r\nA ", "a trailer"),
         (b"1\r\nxy", "the end of a chunk"),
     ):
-        with pytest.raises(ChunkedError, match=f"unexpected byte b'[ y]' in {where}"):
+        with pytest.raises(ChunkedError, match=f"unexpected byte b'[ y5]' in {where}"):
             Chunked().feed(data)
 
 

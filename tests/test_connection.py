@@ -105,12 +105,16 @@ def test_head_gives_the_fields_of_get_and_no_body(parser_class: Any) -> None:
 
 
 def test_an_error_for_head_has_no_body(parser_class: Any) -> None:
-    assert statuses(exchange(router, get("/nope", method="HEAD") + GET, parser_class=parser_class), "HEAD") == [404, 200]
+    assert statuses(
+        exchange(router, get("/nope", method="HEAD") + GET, parser_class=parser_class), "HEAD"
+    ) == [404, 200]
     assert exchange(router, b"HEAD / HTTP/1.1\r\n\r\n", parser_class=parser_class).endswith(b"\r\n\r\n")
 
 
 def test_204_has_neither_body_nor_length(parser_class: Any) -> None:
-    [(status, fields, _), (again, _, _)] = parse_answers(exchange(router, get("/nothing") + GET, parser_class=parser_class))
+    [(status, fields, _), (again, _, _)] = parse_answers(
+        exchange(router, get("/nothing") + GET, parser_class=parser_class)
+    )
     assert (status, again) == (204, 200)
     assert "content-length" not in fields
     assert "content-type" not in fields
@@ -134,7 +138,9 @@ def test_100_continue_is_said_when_the_body_is_wanted(parser_class: Any) -> None
 
 def test_other_expectations_are_refused(parser_class: Any) -> None:
     assert statuses(exchange(router, get("/", "Expect: a miracle"), parser_class=parser_class)) == [417]
-    assert statuses(exchange(router, get("/", "Expect: a miracle", version="1.0"), parser_class=parser_class)) == [200]
+    assert statuses(
+        exchange(router, get("/", "Expect: a miracle", version="1.0"), parser_class=parser_class)
+    ) == [200]
 
 
 def test_100_continue_is_not_said_for_a_body_that_will_be_refused(parser_class: Any) -> None:
@@ -146,7 +152,9 @@ def test_100_continue_is_not_said_for_a_body_that_will_be_refused(parser_class: 
 
 
 def test_an_upgrade_nobody_speaks_is_ignored_and_its_body_read(parser_class: Any) -> None:
-    upgrade = POST.replace(b"Host: a\r\n", b"Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n")
+    upgrade = POST.replace(
+        b"Host: a\r\n", b"Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    )
     for chunks in split(upgrade + GET):
         assert statuses(exchange(router, *chunks, parser_class=parser_class)) == [200, 200]
 
@@ -222,7 +230,9 @@ def test_a_large_head_is_431(parser_class: Any) -> None:
     request = get("/", "X: " + "y" * 100)
     assert statuses(exchange(router, request, parser_class=parser_class, max_head=len(request))) == [200]
     for chunks in split(request):
-        assert statuses(exchange(router, *chunks, parser_class=parser_class, max_head=len(request) - 1)) == [431]
+        assert statuses(exchange(router, *chunks, parser_class=parser_class, max_head=len(request) - 1)) == [
+            431
+        ]
 
 
 def test_many_fields_are_431(parser_class: Any) -> None:
@@ -237,7 +247,9 @@ def test_a_body_over_the_limit_is_413_before_it_is_read(parser_class: Any) -> No
     assert wire.closed
     chunked = CHUNKED.split(b"2\r\n")[0]
     assert statuses(Wire(router, parser_class, max_body=4).send(chunked + b"5\r\n").received) == [413]
-    assert statuses(Wire(router, parser_class, max_body=4).send(chunked + b"3\r\nabc\r\n2\r\n").received) == [413]
+    assert statuses(Wire(router, parser_class, max_body=4).send(chunked + b"3\r\nabc\r\n2\r\n").received) == [
+        413
+    ]
     assert statuses(exchange(router, POST, parser_class=parser_class, max_body=5)) == [200]
 
 
@@ -330,7 +342,9 @@ def test_a_generator_streams_in_chunks_or_until_the_end(parser_class: Any) -> No
     assert wire.connection.state is STREAMING
     answers = parse_answers(wire.wait(1).received)
     assert [body for _, _, body in answers] == [b"0 1 2 ", b"Hello, world!"]
-    wire = Wire(router, parser_class).send(get("/stream", "Connection: keep-alive", version="1.0") + GET).wait(1)
+    wire = (
+        Wire(router, parser_class).send(get("/stream", "Connection: keep-alive", version="1.0") + GET).wait(1)
+    )
     [(_, fields, body)] = parse_answers(wire.received)
     assert body == b"0 1 2 "
     assert fields["connection"] == "close"

@@ -39,7 +39,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.request": (".codec .fail .headers .limits", "what was asked"),
     "kissapi.response": ("time .codec .fail .headers", "what is answered; of time only the type of a date"),
     "kissapi.parser": (
-        "httptools .compat.httptools .compat.chunked .codec .fail .headers .host .limits",
+        "re httptools .compat.httptools .compat.chunked .codec .fail .headers .host .limits",
         "bytes → request",
     ),
     "kissapi.pure": (".compat.httptools .parser", "HttpParser over the stand-in, asked for by name"),
@@ -58,7 +58,7 @@ TABLE: dict[str, tuple[str, str]] = {
         "signal threading .awaitables .backends .limits .log .parser .request .router .service .sockets",
         "the life of a server; the backend is imported when it is known",
     ),
-    "kissapi.backends": ("", "the four functions of a backend, in words"),
+    "kissapi.backends": ("", "what a backend is, in words"),
     "kissapi.backends.asyncio": (
         "asyncio uvloop socket sys .connection .service",
         "hands sockets to asyncio",

@@ -409,6 +409,14 @@ def test_one_may_sleep_for_ever(backend: str) -> None:
     play(backend, scenario)
 
 
+def test_nobody_sleeps_for_nan_seconds(backend: str) -> None:
+    async def scenario(on: On) -> None:
+        with pytest.raises(ValueError, match="NaN"):
+            await sleep(float("nan"))
+
+    play(backend, scenario)
+
+
 # Threads and signals
 
 

@@ -67,7 +67,9 @@ def test_a_request_subclass_goes_with_a_parser() -> None:
 
 
 def test_a_function_may_make_parsers() -> None:
-    [(_, _, body)] = parse_answers(Wire(hello, lambda request: MyParser(request)).send(b"GET /hello\r\n\r\n").received)
+    [(_, _, body)] = parse_answers(
+        Wire(hello, lambda request: MyParser(request)).send(b"GET /hello\r\n\r\n").received
+    )
     assert body == b"world"
 
 
@@ -101,7 +103,10 @@ class LineParser:
 
 
 def test_encode_and_unread_make_a_protocol_of_ones_own() -> None:
-    assert exchange(hello, b"/hello\n/nope\n/hel", b"lo\n", parser_class=LineParser) == b"200 world\n404 Not Found\n200 world\n"
+    assert (
+        exchange(hello, b"/hello\n/nope\n/hel", b"lo\n", parser_class=LineParser)
+        == b"200 world\n404 Not Found\n200 world\n"
+    )
 
 
 def test_feed_eof_may_complete_a_message() -> None:
@@ -223,7 +228,13 @@ def test_feeding_byte_by_byte_is_linear(parser_class: Any, size: int) -> None:
     """Counted in calls, for time is noise: each byte costs about as many however long the head is."""
     import sys
 
-    data = b"GET /" + b"x" * min(size, 8000) + b" HTTP/1.1\r\nHost: a\r\nX: " + b"y" * max(size - 8100, 1) + b"\r\n\r\n"
+    data = (
+        b"GET /"
+        + b"x" * min(size, 8000)
+        + b" HTTP/1.1\r\nHost: a\r\nX: "
+        + b"y" * max(size - 8100, 1)
+        + b"\r\n\r\n"
+    )
     parser = parser_class(Request())
     calls = 0
 

@@ -445,6 +445,7 @@ def test_nobody_is_accepted_once_the_server_stops(backend: str) -> None:
         with pytest.raises(ConnectionRefusedError):
             connect(server.port)
         assert read_all(busy).endswith(b"slept 0.2")
+        assert server.process.wait(5) == 0
 
 
 def test_a_second_signal_ends_it_at_once(backend: str) -> None:
@@ -565,9 +566,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def test_a_server_without_clients_sleeps(backend: str) -> None:
-    with served(backend) as server:
+    with served(backend, idle_timeout=0.2) as server:  # which makes ticks short, too
         greeting(server.port)
-        time.sleep(1.2)  # the last tick
+        time.sleep(0.2)  # the last tick
         before = switches(server.process.pid)
         time.sleep(0.3)
         assert switches(server.process.pid) == before

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kissapi import Fail, awaitables, to_thread
+from kissapi import Fail, Server, awaitables, to_thread
 from kissapi.backends.loop import CancelledError, Loop, Task
 from kissapi.threads import Threads
 
@@ -151,6 +151,17 @@ def test_outside_of_a_loop_it_says_where_to_await_it() -> None:
     coroutine = to_thread(int)
     with pytest.raises(RuntimeError, match="no event loop runs here: await this in a handler"):
         coroutine.send(None)
+
+
+def test_the_limit_of_a_server_is_that_of_the_threads(
+    run: Any, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with Server("127.0.0.1", 0, backend=backend, max_threads=3):
+            assert awaitables.threads.limit == 3
+
+    monkeypatch.setattr(awaitables.threads, "limit", 40)
+    run(main())
 
 
 # The threads themselves

@@ -147,9 +147,9 @@ class FakeTransport:
 class Wire:
     """One client of a router.
 
-        wire = Wire(router)
-        wire.send(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
-        assert wire.received.endswith(b"Hello")
+    wire = Wire(router)
+    wire.send(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+    assert wire.received.endswith(b"Hello")
     """
 
     def __init__(
@@ -179,7 +179,9 @@ class Wire:
         self.loop: FakeLoop = service.loop
         self.transport = FakeTransport(self.loop, room)
         self.connection = Connection(service)
-        self.backlog: deque[bytes] = deque()  # what the client has sent and the server not yet read; b"" is the end
+        self.backlog: deque[bytes] = (
+            deque()
+        )  # what the client has sent and the server not yet read; b"" is the end
         self.transport.connection = self.connection
         self._in_loop(self.connection.connection_made, self.transport)
 
@@ -248,7 +250,9 @@ def _nothing() -> None:
     pass
 
 
-def exchange(router: Router, *chunks: bytes, parser_class: Callable[[Any], Any] = HttpParser, **limits: Any) -> bytes:
+def exchange(
+    router: Router, *chunks: bytes, parser_class: Callable[[Any], Any] = HttpParser, **limits: Any
+) -> bytes:
     """What a client receives that sends `chunks`, ends its side, and waits for the server to end."""
     wire = Wire(router, parser_class, **limits).send(*chunks).send_eof().wait(120)
     return wire.received

@@ -42,29 +42,45 @@ def ask(sock: socket.socket) -> None:
     assert sock.recv(4096).endswith(b"world!")
 
 
-def latencies(server: Served, number: int = 300) -> tuple[float, float]:
-    """Medians in µs of a request on a new connection, and of one on a connection kept."""
-    new, kept = [], []
-    with connect(server) as keeper:
-        for _ in range(number):
+def latencies(servers: list[Served], number: int = 500) -> list[tuple[float, float]]:
+    """For each server the medians, in µs, of a request on a new connection and on one that is kept.
+
+    They are asked in turn: what else the machine does falls on all of them alike.
+    """
+    new: list[list[float]] = [[] for _ in servers]
+    kept: list[list[float]] = [[] for _ in servers]
+    keepers = [connect(server) for server in servers]
+    for _ in range(number):
+        for index, server in enumerate(servers):
             start = time.perf_counter()
             with connect(server) as sock:
                 ask(sock)
-            new.append(time.perf_counter() - start)
+            new[index].append(time.perf_counter() - start)
             start = time.perf_counter()
-            ask(keeper)
-            kept.append(time.perf_counter() - start)
-    return statistics.median(new) * 1e6, statistics.median(kept) * 1e6
+            ask(keepers[index])
+            kept[index].append(time.perf_counter() - start)
+    for sock in keepers:
+        sock.close()
+    return [
+        (statistics.median(one) * 1e6, statistics.median(other) * 1e6)
+        for one, other in zip(new, kept, strict=True)
+    ]
+
+
+def wakes(server: Served, seconds: float = 3) -> int:
+    """How often the process wakes up when nobody says anything."""
+    before = status(server.process.pid, "voluntary_ctxt_switches")
+    time.sleep(seconds)
+    return status(server.process.pid, "voluntary_ctxt_switches") - before
 
 
 def measure(backend: str, connections: int) -> None:
-    with Served([sys.executable, "-c", SERVE, backend]) as server:
-        pid = server.process.pid
-        alone = latencies(server)
+    command = [sys.executable, "-c", SERVE, backend]
+    with Served(command) as alone, Served(command) as server:
+        latencies([alone, server], 50)  # warm
         time.sleep(1.5)  # the last tick
-        before = status(pid, "voluntary_ctxt_switches")
-        time.sleep(3)
-        print(f"{backend}: {status(pid, 'voluntary_ctxt_switches') - before} wake-ups in 3 s with no connection")
+        print(f"{backend}: {wakes(server)} wake-ups in 3 s with no connection")
+        pid = server.process.pid
         before = status(pid, "VmRSS")
         idle = [connect(server) for _ in range(connections)]
         time.sleep(1.5)
@@ -75,13 +91,11 @@ def measure(backend: str, connections: int) -> None:
         asked = status(pid, "VmRSS") - before
         print(f"{backend}: {silent * 1024 / connections:.0f} bytes a connection that has asked nothing")
         print(f"{backend}: {asked * 1024 / connections:.0f} bytes a connection that has asked once")
-        before = status(pid, "voluntary_ctxt_switches")
-        time.sleep(3)
-        wakes = status(pid, "voluntary_ctxt_switches") - before
-        print(f"{backend}: {wakes} wake-ups in 3 s with {connections} idle")
-        beside = latencies(server)
-        for what, one, other in zip(("new", "kept"), alone, beside, strict=True):
-            print(f"{backend}: {what} connection {one:.0f} µs alone, {other:.0f} µs beside: {other / one:.2f}")
+        print(f"{backend}: {wakes(server)} wake-ups in 3 s with {connections} idle")
+        for what, one, other in zip(("new", "kept"), *latencies([alone, server]), strict=True):
+            print(
+                f"{backend}: {what} connection {one:.0f} µs alone, {other:.0f} µs beside: {other / one:.2f}"
+            )
         for sock in idle:
             sock.close()
 
