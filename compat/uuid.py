@@ -1,4 +1,4 @@
-"""UUID, where the uuid module is missing: its value, its spelling and comparison, nothing that makes new ones."""
+"""UUID, where the uuid module is missing: its value, spelling and comparison; nothing that makes new ones."""
 
 from __future__ import annotations
 

@@ -1,23 +1,24 @@
 """Connection: the state machine of one client: bytes in, requests in order, responses out.
 
-Law: it does no I/O and knows no clock, socket, thread or loop. It is spoken to in the words of asyncio's Protocol
-(`connection_made, data_received, eof_received, connection_lost, pause_writing, resume_writing`, and `tick`) and
-speaks in the words of its Transport, so asyncio calls it with nothing in between.
+Law: it does no I/O and knows no clock, socket, thread or loop. It is spoken to in the words of asyncio's
+Protocol (`connection_made, data_received, eof_received, connection_lost, pause_writing, resume_writing`, and
+`tick`) and speaks in the words of its Transport, so asyncio calls it with nothing in between.
 
-    state      meaning                                   leaves by
-    IDLE       no request in hand, or one half read      message complete → BUSY · end, error, deadline → CLOSING
-    BUSY       a handler is at work                      answer → IDLE · answer that streams → STREAMING
-    STREAMING  a body is going out                       its end → IDLE · its failure → CLOSED (never a second head)
-    CLOSING    the last bytes go out; what comes in is   the client's end, or the deadline → CLOSED
-               read and dropped, for a reset would take
-               the answer away from the client
+    state      meaning                                leaves by
+    IDLE       no request in hand, or one half read   message complete → BUSY · end, error, deadline → CLOSING
+    BUSY       a handler is at work                   answer → IDLE · answer that streams → STREAMING
+    STREAMING  a body is going out                    its end → IDLE · its failure → CLOSED: no second head
+    CLOSING    the last bytes go out; what comes in   the client's end, or the deadline → CLOSED
+               is dropped: a reset would take the
+               answer away from the client
     CLOSED     over
     UPGRADED   handed over for good to another protocol
 
 `close_after` is a flag beside the state: the answer in hand is the last one.
 
-One message is parsed and answered before the bytes behind it are looked at. So answers keep their order, a bad
-request is answered in its turn, and what is queued is bytes: at most one read of them, for then reading is paused.
+One message is parsed and answered before the bytes behind it are looked at. So answers keep their order,
+a bad request is answered in its turn, and what is queued is bytes: at most one read of them, then reading is
+paused.
 """
 
 from __future__ import annotations
@@ -32,14 +33,8 @@ if TYPE_CHECKING:
     from kissapi.request import Request
     from kissapi.service import Service
 
-IDLE, BUSY, STREAMING, CLOSING, CLOSED, UPGRADED = (
-    "IDLE",
-    "BUSY",
-    "STREAMING",
-    "CLOSING",
-    "CLOSED",
-    "UPGRADED",
-)
+IDLE, BUSY, STREAMING = "IDLE", "BUSY", "STREAMING"
+CLOSING, CLOSED, UPGRADED = "CLOSING", "CLOSED", "UPGRADED"
 
 NEVER = float("inf")
 BATCH = 64 * 1024  # answers to pipelined requests are joined into one write, up to about this size
@@ -49,7 +44,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Connection:
     """One client of a `Service`, from `connection_made` to `connection_lost`."""
 
-    __slots__ = (
+    __slots__ = (  # noqa: RUF023  # by lifetime
         "__weakref__",
         # of the connection
         "service",
@@ -104,7 +99,8 @@ class Connection:
         self.deadline = self.service.idle_deadline
 
     def data_received(self, data: bytes) -> None:
-        if self.state is not IDLE or not self.writable:
+        at_rest = self.state is IDLE and self.writable
+        if not at_rest:
             self._hold(data)
             return
         service = self.service
@@ -216,14 +212,14 @@ class Connection:
             self.deadline = NEVER
 
     def drain(self, deadline: float) -> None:
-        """The server stops: what is in hand is answered, an idle client may deliver one more request until `deadline`."""
-        if self.state is IDLE and self.request is None:
+        """The server stops: what is in hand is answered, and until `deadline` one more request may come."""
+        if self.state is IDLE and self.request is None and self.transport is not None:
             self.deadline = min(self.deadline, deadline)
 
     # One message
 
     def _wait_for_rest(self, parser: Any, size: int) -> bytes:
-        """The message goes on in a later read. Gives the word the client waits for before it sends more, if it does."""
+        """The message goes on in a later read. Gives the word the client waits for, if it does."""
         service, limits = self.service, self.service.limits
         if size == 0:
             return self._refuse(Fail(400, "Bad Request: the request ends before it is complete"))
@@ -384,7 +380,7 @@ class Connection:
             self.transport.pause_reading()
 
     def _flush(self, out: list[bytes]) -> float:
-        """Write `out` at once, and start the stream that follows, if one does. Gives the time when it was written."""
+        """Write `out` at once, and start the stream that follows, if one does. Gives the time then."""
         if out:
             data = out[0] if len(out) == 1 else b"".join(out)
             if data:

@@ -246,7 +246,7 @@ class HttpParser:
         if "%" in path:
             path = codec.canonical(path)
             if "%00" in path:
-                raise Fail(400, "Bad Request: the path contains NUL (RFC 3986 §7.3)")
+                raise Fail(400, "Bad Request: the path contains NUL (RFC 3986, section 7.3)")
         request.path = path
 
     def _special_target(self, method: str, target: str) -> str:
@@ -317,7 +317,7 @@ class HttpParser:
         if coding is not None:
             if version == "1.0" or length is not None:
                 raise Fail(
-                    400, "Bad Request: Transfer-Encoding with HTTP/1.0 or Content-Length (RFC 9112 §6.1)"
+                    400, "Bad Request: Transfer-Encoding with HTTP/1.0 or Content-Length (RFC 9112, section 6.1)"
                 )
             if not isinstance(coding, bytes) or coding.strip(b" \t").lower() != b"chunked":
                 raise _coding_failure(coding)
@@ -358,7 +358,7 @@ class HttpParser:
         digits = length.strip(b" \t") if isinstance(length, bytes) else b""
         # A zero before other digits is good grammar, but some read the number as octal, and nobody needs it.
         if not digits.isdigit() or (digits[0] == 0x30 and len(digits) > 1):
-            raise Fail(400, "Bad Request: Content-Length is one decimal number (RFC 9110 §8.6)")
+            raise Fail(400, "Bad Request: Content-Length is one decimal number (RFC 9110, section 8.6)")
         if len(digits) > 18 or int(digits) > self.limits.max_body:
             raise self._too_large()
         return int(digits)
@@ -400,14 +400,14 @@ def _refuse_line(line: bytes) -> None:
     """Raise `Fail(400)`, unless all that is unusual in the request line is what browsers leave in queries."""
     path, _, query = _IP_LITERAL.sub(b"", line, 1).partition(b"?")
     if path.translate(None, _LINE_BYTES) or query.translate(None, _QUERY_BYTES):
-        raise Fail(400, "Bad Request: the request line has bytes that must be percent-encoded (RFC 3986 §2)")
+        raise Fail(400, "Bad Request: the request line has bytes that must be percent-encoded (RFC 3986, section 2)")
 
 
 def _method_failure(method: str) -> Fail:
     """A method that is a token may be one of somebody else's; RFC 9112 §3: longer ones than ours are 501, too."""
     if is_token(method):
         return Fail(501, f"Not Implemented: {method[:32]}")
-    return Fail(400, "Bad Request: a method is a token (RFC 9110 §9.1)")
+    return Fail(400, "Bad Request: a method is a token (RFC 9110, section 9.1)")
 
 
 def _version_failure(version: str) -> Fail:

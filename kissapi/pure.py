@@ -1,6 +1,6 @@
 """PureHttpParser: HttpParser over the pure-Python stand-in, whether httptools is installed or not.
 
-Chosen by hand: `Server(parser_class=PureHttpParser)`. Where httptools is missing, HttpParser is the same thing.
+Chosen by hand: `Server(parser_class=PureHttpParser)`. Where httptools is missing, HttpParser is the same.
 """
 
 from __future__ import annotations

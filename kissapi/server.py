@@ -187,7 +187,8 @@ class Server:
                 await sleep(0.01)
         finally:
             for connection in tuple(service.connections):
-                connection.transport.abort()
+                if connection.transport is not None:  # else it has been accepted this very moment
+                    connection.transport.abort()
             for _turn in range(3):  # connection_lost, the cancelled handlers, what they wait for in `finally`
                 await sleep(0)
             self.router._serve(-1)

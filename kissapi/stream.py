@@ -16,7 +16,7 @@ _END = object()
 
 
 async def stream(connection: Connection, body: Any, chunked: bool) -> int:
-    """Send what `body`, a sync or async iterator, gives: `str` or `bytes`. Gives the number of bytes of the body.
+    """Send what `body`, a sync or async iterator, gives: `str` or `bytes`. Returns how many bytes that was.
 
     A sync iterator may block, so it is asked in a worker thread. However this ends, the iterator is closed.
     """

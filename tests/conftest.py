@@ -7,10 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.checkout import map_compat
-
-map_compat()
-
 import pytest
 
 from kissapi import HttpParser, Router, Server
@@ -34,7 +30,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def serve(backend: str) -> Iterator[Callable[..., Server]]:
-    """Starts servers on free ports of 127.0.0.1, each in a thread of its own; stops them when the test is over.
+    """Starts servers on free ports of 127.0.0.1, each in a thread of its own; stops them after the test.
 
     server = serve(router, parser_class=parser_class, idle_timeout=1)
     """

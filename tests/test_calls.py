@@ -1,4 +1,4 @@
-"""The call budget: Python and C calls per request, counted with a profile hook. Exact, where timings are noise.
+"""The call budget: Python and C calls per request, by a profile hook. Exact, where timings are noise.
 
 Raising a number needs a reason in the commit message; lowering one is always welcome.
 """

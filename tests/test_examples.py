@@ -36,8 +36,6 @@ BLOCKER = [sys.executable, "-S", "-P", str(ROOT / "tests/blocker.py")]
 RUNNER = """
 import os, runpy, sys
 sys.path.insert(0, os.getcwd())
-from tests.checkout import map_compat
-map_compat()
 from kissapi import Server
 backend, program = sys.argv[1:]
 loop, start, started = Server.loop, Server.__aenter__, []

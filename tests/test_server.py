@@ -350,7 +350,6 @@ def test_requests_are_logged_unless_access_log_is_off(backend: str) -> None:
 
 
 SERVE = """
-from tests.checkout import map_compat; map_compat()
 import resource, sys
 from kissapi import Server
 from tests.app import router

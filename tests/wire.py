@@ -269,7 +269,7 @@ def split(data: bytes) -> list[list[bytes]]:
 
 
 def parse_answers(data: bytes, methods: Iterable[str] = ()) -> list[tuple[int, dict[str, str], bytes]]:
-    """The HTTP answers in `data`: (status, fields by lower-case name, body). Fails if they are not well-formed.
+    """The HTTP answers in `data`: (status, fields by lower-case name, body). Fails if they are malformed.
 
     `methods` are those of the requests, as far as they are not all GET: an answer to HEAD has no body.
     """

@@ -17,7 +17,6 @@ from tests.served import Served
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 SERVE = """
 import sys
-from tests.checkout import map_compat; map_compat()
 from kissapi import Router, Server
 router = Router()
 @router.get("/")

@@ -32,12 +32,13 @@ def case(
     why: str,
     data: bytes,
     *answers: int | str,
-    closes: bool = False,
+    closes: bool | None = None,
     cut: bool = False,
     fields: dict[str, str | None] | None = None,
 ) -> Case:
-    last = answers[-1]
-    closes = closes or cut or last in LAST or (isinstance(last, str) and last in [f"HEAD {s}" for s in LAST])
+    last = answers[-1] if answers else None
+    if closes is None:
+        closes = cut or last in LAST or last in [f"HEAD {status}" for status in LAST]
     return Case(rfc, why, data, answers, closes, cut, fields or {})
 
 

@@ -66,8 +66,8 @@ CASES = [
     case("6585 §5", "A hundred fields.", fields(*[b"X: a"] * 99), "GET /"),
     case("6585 §5", "A hundred and one.", fields(*[b"X: a"] * 100), 431),
     case("6585 §5", "Ten thousand.", fields(*[b"A: b"] * 10_000), 431),
-    case("6585 §5", "A head of 65,536 bytes.", fields(b"X: " + b"a" * 65_502), "GET /"),
-    case("6585 §5", "A head of 65,537 bytes.", fields(b"X: " + b"a" * 65_503), 431),
+    case("6585 §5", "A head of 65,536 bytes.", fields(b"X: " + b"a" * 65_504), "GET /"),
+    case("6585 §5", "A head of 65,537 bytes.", fields(b"X: " + b"a" * 65_505), 431),
     case("6585 §5", "A name of 70,000 bytes.", fields(b"a" * 70_000 + b": b"), 431),
     case("6585 §5", "A head without an end.", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 66_000, 431),
 ]

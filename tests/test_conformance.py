@@ -1,0 +1,138 @@
+"""HTTP/1.1 to the letter: each case of tests/conformance, in every split, by both parsers, over both backends."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kissapi import HttpParser, Server
+from tests.conformance import TOPICS
+from tests.conformance.app import router
+from tests.conformance.case import END, Case
+from tests.conftest import BACKENDS, PARSERS
+from tests.wire import Wire, parse_answers, split
+
+CASES = [(topic, case) for topic, cases in TOPICS.items() for case in cases]
+EACH = [pytest.param(case, id=f"{topic}: {case.why}") for topic, case in CASES]
+
+# What a client sends behind a case: another request if the connection goes on, and if not, what nobody may look at.
+NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close" + END
+GARBAGE = NEXT + b"\x00 garbage \r\n\r\n" * 100
+
+DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} "
+                  r"\d\d:\d\d:\d\d GMT")  # fmt: skip
+
+
+def check(case: Case, received: bytes, behind: tuple[int | str, ...] = ()) -> None:
+    """Compare what came with what the case says, and `behind` with what came after that."""
+    expected = [*case.answers, *behind]
+    final = [answer for answer in expected if answer != 100]
+    methods = ["HEAD" if isinstance(answer, str) and answer.startswith("HEAD ") else "GET" for answer in final]
+    answers = parse_answers(received, methods)
+    if b"xpect" in case.data and 100 not in expected:  # said or not, by how the bytes come
+        answers = [answer for answer in answers if answer[0] != 100]
+    seen: list[int | str] = []
+    for (status, fields, body), answer in zip(answers, expected, strict=False):
+        if isinstance(answer, str) and answer.startswith("HEAD "):
+            assert body == b""
+            seen.append(f"HEAD {status}" if status != 200 else answer)
+        else:
+            seen.append(body.decode() if status == 200 else status)
+        if status != 100:
+            check_head(status, fields, answer, last=answer is expected[-1])
+    seen += [status for status, _, _ in answers[len(expected) :]]
+    assert seen == expected, case.rfc
+    if expected and not behind:
+        fields = answers[-1][1]
+        assert {name: fields.get(name) for name in case.fields} == case.fields
+        assert case.closes == (fields.get("connection") == "close")
+
+
+def check_head(status: int, fields: dict[str, str], answer: int | str, last: bool) -> None:
+    """What every head must have (RFC 9110 §6.6.1, §8.6; RFC 9112 §6.1)."""
+    assert DATE.fullmatch(fields["date"])
+    framing = ("content-length" in fields) + ("transfer-encoding" in fields)
+    assert framing == (status not in (204, 304)) or (last and fields["connection"] == "close")
+    if status >= 400:
+        assert fields["content-type"] == "text/plain"
+
+
+def test_the_cases_are_many_and_tell_themselves_apart() -> None:
+    assert len(CASES) >= 220
+    for topic, cases in TOPICS.items():
+        assert len({case.data for case in cases}) >= len(cases) - 3, topic
+    for _, case in CASES:
+        assert re.fullmatch(r"\d+ §[\d.]+", case.rfc), case
+        assert case.why.endswith((".", "digit.")), case
+
+
+@pytest.mark.parametrize("case", EACH)
+def test_a_case_in_every_split(parser_class: Any, case: Case) -> None:
+    for chunks in cuts(case.data):
+        wire = Wire(router, parser_class).send(*chunks).wait(1)
+        if case.cut:
+            check_due(case, wire.received)
+            assert not wire.closed
+            wire.send_eof().wait(1)
+        check(case, wire.received)
+        assert wire.closed == case.closes
+
+
+def cuts(data: bytes) -> list[list[bytes]]:
+    """Whole, byte by byte, in halves, in threes; but 64 KiB in pieces, for byte by byte they take half a second."""
+    if len(data) < 20_000:
+        return split(data)
+    return [[data], [data[index : index + 1000] for index in range(0, len(data), 1000)]]
+
+
+def check_due(case: Case, received: bytes) -> None:
+    """What has to be there before the client ends."""
+    due = case._replace(answers=case.answers[:-1], fields={}, closes=False)
+    check(due, received)
+
+
+@pytest.mark.parametrize("case", [each for each in EACH if not each.values[0].cut])  # type: ignore[union-attr]
+def test_a_case_with_a_tail(parser_class: Any, case: Case) -> None:
+    for chunks in cuts(case.data + (GARBAGE[:100] if case.closes else NEXT))[:2]:
+        wire = Wire(router, parser_class).send(*chunks).send_eof().wait(1)
+        check(case, wire.received, () if case.closes else ("GET /next",))
+        assert wire.closed
+
+
+@pytest.fixture(scope="module", params=[(b, *p.values) for b in BACKENDS for p in PARSERS], ids=lambda p: f"{p[0]}-{p[1].__name__}")  # fmt: skip
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A server for all the cases."""
+    backend, parser_class = request.param
+    if parser_class is HttpParser and HttpParser.library.__name__ != "httptools":
+        pytest.skip("httptools is not installed: HttpParser is the pure parser here")
+    server = Server(
+        "127.0.0.1", 0, router=router, backend=backend, parser_class=parser_class, access_log=False
+    )
+    thread = threading.Thread(target=server.loop, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 5
+    while server.port == 0 and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert server.port, "the server did not start"
+    yield server.port
+    server.stop()
+    server.stop()
+    thread.join(10)
+    assert not thread.is_alive(), "the server did not stop"
+
+
+@pytest.mark.parametrize("case", EACH)
+def test_a_case_over_a_socket(port: int, case: Case) -> None:
+    """Everything in one go, and read to the end: a reset would raise."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(case.data + (b"" if case.cut else GARBAGE if case.closes else NEXT))
+        if case.cut:
+            client.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+    check(case, received, () if case.closes else ("GET /next",))
