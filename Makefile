@@ -1,7 +1,7 @@
 # The only door: every task is a target here, and all that a target makes goes to .venv/ and build/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-all minimal wheel count clean
+.PHONY: help run test check test-all fuzz minimal wheel count clean
 .SUFFIXES:
 
 # The first that really runs (a pyenv shim may stand on PATH and fail), is new enough and can make an environment.
@@ -53,6 +53,10 @@ test-all: ## run the suite on every CPython from 3.11 up that is on PATH or in p
 		|| failed="$$failed $$version"; \
 	done; \
 	echo "make: ran on$${ran:- no Python at all}$${failed:+; FAILED on$$failed}"; test -n "$$ran" -a -z "$$failed"
+
+fuzz: SECONDS := 60
+fuzz: .venv/dev ## random requests for SECONDS (60): both parsers must agree, and h11 with what they take
+	@$(PY) -m tests.fuzz --seconds $(SECONDS)
 
 minimal: .venv/dev ## serve from the wheel on Debian's python3.11-minimal, with nothing else installed
 	@$(PY) -m tests.small_python

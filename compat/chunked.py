@@ -6,9 +6,9 @@ chunked body here, because llhttp bounds neither chunk extensions nor trailers, 
 were headers, and cannot be stopped at the end of a message.
 
 What RFC 9112 §7.1 lets nobody send is refused: `;;`, `;=b`, `;a=`, `;a=b"c"`, all fine to llhttp. What it has
-everybody take is taken: blanks round `;` and `=` (RFC 9110 §5.6.3), and trailers of any name, for whoever uses
-this to drop. llhttp takes neither the blanks nor a trailer that would frame the message (§6.5.1 of the same): with
-`like_llhttp` this refuses them as well, for the stand-in of httptools.
+everybody take is taken: blanks round `;` and `=` (RFC 9110 §5.6.3), and trailers of any name, for whoever
+uses this to drop. llhttp takes neither the blanks nor a trailer that would frame the message (§6.5.1 of the
+same): with `like_llhttp` this refuses them as well, for the stand-in of httptools.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SIZE_DIGITS = 16  # 64 bits; leading zeros count too: nobody needs to send more
+INFINITE = float("inf")
 MAX_TRAILERS = 100  # as many fields as a head may have
 
 # The usual line in one match; whatever it does not match, the automaton reads byte by byte, and it decides.
@@ -33,7 +34,7 @@ _lines.on(_LF, b"\n", DONE)
 
 
 def _size_line(blanks: bytes) -> int:
-    """The state in which a size line begins, with `blanks` allowed round the `;` and `=` of its extensions."""
+    """The state in which a size line begins, with `blanks` allowed round `;` and `=` in its extensions."""
     name, equals, value, quoted, escaped, unquoted, new_name = (_lines.state() for _ in range(7))
     after_size, after_name, after_value = (_lines.state() for _ in range(3))
     _lines.on(new_name, TOKEN, name)
@@ -101,10 +102,17 @@ class Chunked:
     on_header: Callable[[], object] | None = None  # a chunk (the last one too) was announced
     on_complete: Callable[[], object] | None = None  # a chunk is over; the last one is after its trailers
 
-    def __init__(self, max_line: int = 4096, max_trailer: int = 8192, like_llhttp: bool = False) -> None:
+    def __init__(
+        self,
+        max_line: int = 4096,
+        max_trailer: int = 8192,
+        max_size: float = INFINITE,
+        like_llhttp: bool = False,
+    ) -> None:
         """`max_line`: forty times the longest extension known to be sent (a signature of 90 bytes), and
         little enough to be held for each connection. `max_trailer`: an eighth of what a head may have;
-        trailers hold checksums and timings.
+        trailers hold checksums and timings. `max_size`: of the body; a chunk that goes beyond it is refused
+        when it is announced, and `declared` says so. An error behind it is not looked at.
         """
         self._size, self._trailer = (_LLHTTP_SIZE, _LLHTTP_TRAILER) if like_llhttp else (_SIZE, _TRAILER)
         self.finished = False
@@ -112,6 +120,7 @@ class Chunked:
         self.trailers: list[tuple[bytes, bytes]] = []
         self.declared = 0  # so that a caller can refuse a body before it reads it
         self._max_line = max_line
+        self._max_size = max_size
         self._max_trailer = max_trailer
         self._left = 0  # bytes of the chunk's data yet to come
         self._part = self._size  # which line is being read: _size, _AFTER_DATA or _trailer
@@ -190,6 +199,8 @@ class Chunked:
     def _open(self, digits: bytes) -> None:
         self._left = int(digits, 16)
         self.declared += self._left
+        if self.declared > self._max_size:
+            raise ChunkedError("too many bytes in the body")
         if not self._left:
             self._begin(self._trailer, self._max_trailer)
         if self.on_header:

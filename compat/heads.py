@@ -67,14 +67,14 @@ _head.on(FIELD, b":", ERROR)
 _head.on(FIELD, b"\r", _HEAD_LF)
 _head.on(_HEAD_LF, b"\n", HEAD_END)
 
-_LENGTH_BLANKS, _LENGTH_DIGITS, _LENGTH_TAIL = (_head.state() for _ in range(3))
+_LENGTH_BLANKS, LENGTH_DIGITS, _LENGTH_TAIL = (_head.state() for _ in range(3))
 for _state in (LENGTH_VALUE, _LENGTH_BLANKS):
     _head.on(_state, b"\t ", _LENGTH_BLANKS)
-    _head.on(_state, DIGITS, _LENGTH_DIGITS)
-for _state in (_LENGTH_DIGITS, _LENGTH_TAIL):
+    _head.on(_state, DIGITS, LENGTH_DIGITS)
+for _state in (LENGTH_DIGITS, _LENGTH_TAIL):
     _head.on(_state, b"\t ", _LENGTH_TAIL)
     _head.on(_state, b"\r", _FIELD_LF)
-_head.on(_LENGTH_DIGITS, DIGITS, _LENGTH_DIGITS)
+_head.on(LENGTH_DIGITS, DIGITS, LENGTH_DIGITS)
 
 # A list of codings, in which nothing may follow `chunked` (RFC 9112 §6.1). Blanks before it, spaces after it.
 _OTHER_CODING = _head.state()

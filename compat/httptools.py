@@ -9,7 +9,7 @@ On the rest it agrees, also where httptools is lax (targets, Host, codings, the 
 server has to refuse those in any case. It differs without refusing in four places:
   - the target comes in one piece, with the end of the request line; an error in that line comes without it;
   - a trailer comes without the blanks behind it, and one named Connection or Upgrade changes nothing;
-  - a Content-Length over 64 bits and a method of RTSP are refused at the end of their line, not within it;
+  - a method of RTSP is refused at the end of its line, not within it;
   - an exception that is no `Exception` (Ctrl-C) passes through; httptools makes it a HttpParserCallbackError.
 Left out: responses, `parse_url`, `set_dangerous_leniencies`.
 
@@ -29,6 +29,7 @@ from .heads import (
     EVENTS,
     FIELD,
     FIELD_END,
+    LENGTH_DIGITS,
     LENGTH_VALUE,
     LINE_END,
     METHODS,
@@ -87,6 +88,15 @@ _ERRORS = {"method": HttpParserInvalidMethodError, "target": HttpParserInvalidUR
 
 class _Refused(Exception):
     """What the parser has to say itself, as (class, argument); any other exception comes from a callback."""
+
+
+def _number(digits: bytes | bytearray) -> int:
+    """A Content-Length; httptools counts in 64 bits."""
+    digits = digits.lstrip(b"0")
+    number = int(digits or b"0") if len(digits) <= 20 else 1 << 64
+    if number >> 64:
+        raise _Refused(HttpParserError, "Content-Length overflow")
+    return number
 
 
 def _ignore(*args: bytes) -> None:
@@ -208,6 +218,8 @@ class HttpRequestParser:
         else:
             self._line += data[start:position]
             self._state = state
+            if state == LENGTH_DIGITS:
+                _number(self._line.rpartition(b":")[2].lstrip(b"\t "))  # too large already?
             return position
         if following == ERROR:
             wrong, part = data[position - 1 : position], where(state)
@@ -254,11 +266,9 @@ class HttpRequestParser:
         elif name == b"content-length":
             digits = value.rstrip(b"\t ")
             self._admit(LENGTH_VALUE)
-            if not digits.isdigit() or len(digits.lstrip(b"0")) > 20:
+            if not digits.isdigit():
                 raise _Refused(HttpParserError, "Invalid Content-Length")
-            self._left = int(digits[-20:])
-            if self._left >> 64:
-                raise _Refused(HttpParserError, "Content-Length overflow")
+            self._left = _number(digits)
             self._flags |= _LENGTH
         elif name == b"transfer-encoding":
             # Spaces only: to llhttp `chunked<TAB>` is another coding, refused when the head is over.

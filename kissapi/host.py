@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# A registered name or IPv4 address, or an IP literal in brackets; then perhaps a port. No userinfo, and no comma:
-# grammar has it, but no host does, and two Host fields that a proxy has joined would pass for one.
+# A registered name or IPv4 address, or an IP literal in brackets; then perhaps a port. No userinfo, and no
+# comma: the grammar has it, but no host does, and two Host fields that a proxy has joined would pass for one.
 _NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+"
 _LITERAL = r"\[(?:(?P<v6>[0-9A-Fa-f:.]{2,45})|v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+;=:]+)\]"
 _AUTHORITY = re.compile(f"(?:{_NAME}|{_LITERAL})(?::(?P<port>[0-9]{{0,5}}))?")

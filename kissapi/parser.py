@@ -4,15 +4,15 @@ A parser turns bytes into ONE request. This is all it must have:
 
     class MyParser:
         def __init__(self, request): ...    # a fresh request, of `request_class`
-        def feed_data(self, data): ...      # bytes as they come; sets request.method, request.path, request.body …
+        def feed_data(self, data): ...      # bytes as they come; sets request.method, request.path …
         _finished = False                   # True when the message is complete; no more data is fed then
 
 What it may have besides (looked up once, when the server starts):
 
     unread = b""                     # bytes behind this message: they are the start of the next (pipelining)
-    def should_keep_alive(self): ... # whether the connection goes on; without it, HTTP's rule on request.headers
+    def should_keep_alive(self): ... # whether the connection goes on; without it, HTTP's rule
     def feed_eof(self): ...          # the client sends no more; the message may be complete now
-    def encode(self, response): ...  # the bytes of the answer (`Response`, its body in bytes); without it, HTTP/1.1
+    def encode(self, response): ...  # the bytes of the answer (a `Response`); without it, HTTP/1.1
     def reset(self, request): ...    # start over with the next message; without it, a new parser is made
     limits                           # is set to the server's `Limits` before the first byte
     in_body = False                  # True while the head is complete and the body is not
@@ -51,23 +51,23 @@ class Parser(Protocol):
     def feed_data(self, data: bytes, /) -> None: ...
 
 
-# What may stand in a request line (RFC 3986 §3.3, §3.4), and what browsers leave unescaped in queries besides.
-# An absolute target may have an IP literal, and that its brackets.
+# What may stand in a request line (RFC 3986 §3.3, §3.4), and what browsers leave unescaped in queries.
+# A whole URL may have an IP literal, and that its brackets.
 _LINE_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/? "
 _QUERY_BYTES = _LINE_BYTES + b"[]{}|\\^`"
 _IP_LITERAL = re.compile(rb"(?i)(?<= http://)\[[^]]*\]|(?<= https://)\[[^]]*\]")
 
-# The fields that say how the message is framed and what becomes of the connection; the last says it to httptools.
+# The fields that say how the message is framed and what becomes of the connection; the last one to httptools.
 _FRAMING = frozenset((b"connection", b"content-length", b"expect", b"transfer-encoding", b"proxy-connection"))
 
 _BLANK_LINES = 2  # before a request line: some old clients send one after a body (RFC 9112 §2.2)
 
-# What httptools knows, but for CONNECT, a proxy's business, and TRACE, an echo of credentials to scripts. Asked
-# here, for it knows methods of other protocols too, and says of each something else.
+# What httptools knows, but for CONNECT, a proxy's business, and TRACE, an echo of credentials to scripts.
+# Asked here, for it knows methods of other protocols too, and says of each something else.
 _METHODS = frozenset(
     "GET HEAD POST PUT DELETE OPTIONS PATCH QUERY ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY"
-    " MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND UNLINK"
-    " UNLOCK UNSUBSCRIBE".split()
+    " MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND"
+    " UNLINK UNLOCK UNSUBSCRIBE".split()
 )
 
 
@@ -100,13 +100,14 @@ class Fields:
 class HttpParser:
     """HTTP/1.0 and HTTP/1.1 (RFC 9112), one message at a time.
 
-    httptools reads the fields and checks their grammar. What it does not do is done here: where a message ends,
-    the request line, Host, framing and limits. Bodies never go through it: it could not be stopped at their end.
+    httptools reads the fields and checks their grammar. What it does not do is done here: where a message
+    ends, the request line, Host, framing and limits. Bodies never go through it: it could not be stopped at
+    their end.
 
-    Tolerated beyond the grammar: in a query, and there alone, brackets, braces, `|`, `^`, backslash, backtick and a
-    `%` that escapes nothing, for browsers send them; and up to two empty lines before a request. Refused, though
-    the grammar lets it pass: NUL in a path, a zero before a Content-Length, a comma in Host, a tab behind the
-    word `chunked`, HTTP/1.2.
+    Tolerated beyond the grammar: in a query, and there alone, brackets, braces, `|`, `^`, backslash, backtick
+    and a `%` that escapes nothing, for browsers send them; and up to two empty lines before a request.
+    Refused, though the grammar lets it pass: NUL in a path, a zero before a Content-Length, a comma in Host,
+    a tab behind the word `chunked`, empty members beside it, HTTP/1.2.
 
         >>> parser = HttpParser(request := Request())
         >>> parser.feed_data(b"GET /hello?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -317,7 +318,8 @@ class HttpParser:
         if coding is not None:
             if version == "1.0" or length is not None:
                 raise Fail(
-                    400, "Bad Request: Transfer-Encoding with HTTP/1.0 or Content-Length (RFC 9112, section 6.1)"
+                    400,
+                    "Bad Request: Transfer-Encoding with HTTP/1.0 or Content-Length (RFC 9112, section 6.1)",
                 )
             if not isinstance(coding, bytes) or coding.strip(b" \t").lower() != b"chunked":
                 raise _coding_failure(coding)
@@ -345,7 +347,7 @@ class HttpParser:
         self.in_body = True
         self._body = bytearray()  # not a list of pieces: a body of tiny ones would cost forty times its size
         if coding:
-            self._chunked = Chunked()
+            self._chunked = Chunked(max_size=self.limits.max_body)
             self._go_on = HttpParser._take_chunked
         else:
             self._missing = size
@@ -356,7 +358,7 @@ class HttpParser:
 
     def _content_length(self, length: bytes | list[bytes]) -> int:
         digits = length.strip(b" \t") if isinstance(length, bytes) else b""
-        # A zero before other digits is good grammar, but some read the number as octal, and nobody needs it.
+        # A zero before other digits is good grammar, but some read it as octal, and nobody needs it.
         if not digits.isdigit() or (digits[0] == 0x30 and len(digits) > 1):
             raise Fail(400, "Bad Request: Content-Length is one decimal number (RFC 9110, section 8.6)")
         if len(digits) > 18 or int(digits) > self.limits.max_body:
@@ -376,9 +378,9 @@ class HttpParser:
         try:
             pieces = decoder.feed(data)
         except ChunkedError as error:
+            if decoder.declared > self.limits.max_body:
+                raise self._too_large() from None
             raise Fail(400, f"Bad Request: {error}") from None
-        if decoder.declared > self.limits.max_body:
-            raise self._too_large()
         piece = b"".join(pieces)
         if decoder.finished:
             self._end_body(piece, decoder.unread)
@@ -400,11 +402,13 @@ def _refuse_line(line: bytes) -> None:
     """Raise `Fail(400)`, unless all that is unusual in the request line is what browsers leave in queries."""
     path, _, query = _IP_LITERAL.sub(b"", line, 1).partition(b"?")
     if path.translate(None, _LINE_BYTES) or query.translate(None, _QUERY_BYTES):
-        raise Fail(400, "Bad Request: the request line has bytes that must be percent-encoded (RFC 3986, section 2)")
+        raise Fail(
+            400, "Bad Request: the request line has bytes that must be percent-encoded (RFC 3986, section 2)"
+        )
 
 
 def _method_failure(method: str) -> Fail:
-    """A method that is a token may be one of somebody else's; RFC 9112 §3: longer ones than ours are 501, too."""
+    """A token may be a method of somebody else's (RFC 9112 §3 has 501 for one that is too long, as well)."""
     if is_token(method):
         return Fail(501, f"Not Implemented: {method[:32]}")
     return Fail(400, "Bad Request: a method is a token (RFC 9110, section 9.1)")
@@ -413,8 +417,8 @@ def _method_failure(method: str) -> Fail:
 def _version_failure(version: str) -> Fail:
     """Other versions of HTTP are not spoken here; the rest is no version of HTTP.
 
-    RFC 9110 §2.5 would have HTTP/1.2 read as HTTP/1.1. There is none, nor will there be; who says it anyhow is
-    told, instead of being read by rules that it has announced to differ. 0.9 never had a version in its line.
+    RFC 9110 §2.5 would have HTTP/1.2 read as HTTP/1.1. There is none, nor will there be; who says it anyhow
+    is told, and not read by rules that it has announced to differ from. 0.9 never had a version in its line.
     """
     name, _, number = version.partition("/")
     if (
@@ -429,7 +433,7 @@ def _version_failure(version: str) -> Fail:
 
 
 def _coding_failure(values: bytes | list[bytes]) -> Fail:
-    """Codings that end in chunked leave no doubt where the body ends: only, nobody here can decode it (§6.1)."""
+    """Codings that end in chunked say where the body ends, but nobody here can decode it (RFC 9112 §6.1)."""
     joined = b",".join(values) if isinstance(values, list) else values
     *others, last = [part.strip(b" \t").lower() for part in joined.split(b",")]
     names = [coding.partition(b";")[0].rstrip(b" \t") for coding in others]

@@ -225,7 +225,7 @@ def encode_head(response: Response, tail: bytes, length: int | None, chunked: bo
     """The head of `response`, with `length` as Content-Length unless it is None."""
     lines = [STATUS_LINES[response.status]]
     if response.content_type is not None:
-        lines.append(f"Content-Type: {response.content_type}\r\n".encode())
+        lines.append(f"Content-Type: {response.content_type}\r\n".encode("utf-8", "surrogateescape"))
     for name, value in response.headers.lines():
         if name not in _OWN:
             lines.append(f"{name.title()}: {value}\r\n".encode("utf-8", "surrogateescape"))

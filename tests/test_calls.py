@@ -34,7 +34,7 @@ BROWSER = b"".join(
 BUDGETS = [
     pytest.param(b"GET /", b"", 18, 27, id="one field"),
     pytest.param(b"GET /", BROWSER, 30, 43, id="ten fields of a browser"),
-    pytest.param(b"GET /users/7", b"", 23, 36, id="a parameter"),
+    pytest.param(b"GET /users/7", b"", 23, 37, id="a parameter"),
     pytest.param(b"GET /hooked", b"", 23, 31, id="two hooks"),
     pytest.param(b"POST /", b"Content-Length: 3\r\n", 24, 36, id="a body"),
 ]

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+
 from kissapi.compat.chunked import Chunked, ChunkedError
 
 END = b"0\r\n\r\n"
@@ -43,9 +44,10 @@ GOOD = [
 
 # What is refused, at its last byte and not before.
 BAD = [
-    b"\r", b"\n", b" ", b";", b"g", b"+", b"-", b"_", b"0x", b"5 \r", b"5\t\r", b"5 5", b"5_", b"5\n", b"5\rh", b"5\r\r",
-    b"5\x00", b"\xb2", b"0" * 17, b"f" * 17,
-    b"5; \r", b"5;;", b"5; ;", b"5;=", b"5;a b", b"5;a \r", b"5;a=;", b"5;a=\r", b"5;a= \r", b"5;a = =", b"5;a=b c", b"5;a==", b'5;a=b"', b'5;"', b"5;a=b=",
+    b"\r", b"\n", b" ", b";", b"g", b"+", b"-", b"_", b"0x", b"5 \r", b"5\t\r", b"5 5", b"5_", b"5\n",
+    b"5\rh", b"5\r\r", b"5\x00", b"\xb2", b"0" * 17, b"f" * 17,
+    b"5; \r", b"5;;", b"5; ;", b"5;=", b"5;a b", b"5;a \r", b"5;a=;", b"5;a=\r", b"5;a= \r", b"5;a = =",
+    b"5;a=b c", b"5;a==", b'5;a=b"', b'5;"', b"5;a=b=",
     b"5;\r", b"5;a\n", b"5;a\r;", b"5;a\x80", b'5;a="\r', b'5;a="\n', b'5;a="\x7f', b'5;a="\\\r', b'5;a="b"c',
     b'5;a="b" c', b'5;a="b" \r', b"5;a=\x00",
     b"5;" + b"a" * 4095, b'5;a="' + b" " * 4092, b"5;a\r\nhello\r\n5;" + b"a" * 4095,
@@ -122,6 +124,15 @@ def test_declared_before_it_is_read() -> None:
     assert chunked.feed(b"5\r\nhello\r\nffffffff\r\n") == [b"hello"]
     assert chunked.declared == 5 + 0xFFFFFFFF
     assert chunked.feed(b"x") == [b"x"]
+
+
+def test_a_body_over_its_size_is_refused_when_it_is_announced() -> None:
+    for data in (b"3\r\nabc\r\n3\r\n", b"3\r\nabc\r\n3\r\nab, and then an error"):
+        chunked = Chunked(max_size=5)
+        with pytest.raises(ChunkedError, match="too many bytes in the body"):
+            chunked.feed(data)
+        assert chunked.declared == 6
+    assert Chunked(max_size=5).feed(b"5\r\nhello") == [b"hello"]
 
 
 def test_pieces_are_handed_out_as_they_come() -> None:

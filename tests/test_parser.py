@@ -67,9 +67,10 @@ def test_a_request_subclass_goes_with_a_parser() -> None:
 
 
 def test_a_function_may_make_parsers() -> None:
-    [(_, _, body)] = parse_answers(
-        Wire(hello, lambda request: MyParser(request)).send(b"GET /hello\r\n\r\n").received
-    )
+    def make(request: Request) -> MyParser:
+        return MyParser(request)
+
+    [(_, _, body)] = parse_answers(Wire(hello, make).send(b"GET /hello\r\n\r\n").received)
     assert body == b"world"
 
 

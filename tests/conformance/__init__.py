@@ -1,6 +1,8 @@
-"""What HTTP/1.1 says, case by case, each topic in its file. The map, in the order in which a request is read."""
+"""What HTTP/1.1 says, case by case, each topic in its file; here is the map, in the order of a request."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from tests.conformance import (
     chunked,
@@ -12,7 +14,9 @@ from tests.conformance import (
     request_line,
     responses,
 )
-from tests.conformance.case import Case
+
+if TYPE_CHECKING:
+    from tests.conformance.case import Case
 
 TOPICS: dict[str, list[Case]] = {
     "request line": request_line.CASES,

@@ -48,7 +48,9 @@ async def last(req: Request) -> Response:
 
 @router.get("/lies")
 async def lies(req: Request) -> Response:
-    return Response("GET /lies", headers={"Content-Length": "99", "Transfer-Encoding": "gzip", "Date": "never"})
+    return Response(
+        "GET /lies", headers={"Content-Length": "99", "Transfer-Encoding": "gzip", "Date": "never"}
+    )
 
 
 @router.get("/error")

@@ -14,8 +14,8 @@ LAST = (400, 408, 413, 414, 417, 431, 501, 505)  # the answers after which nothi
 class Case(NamedTuple):
     """`answers` in order: a number is a status, a text is the body of a 200 (see `tests.conformance.app`).
 
-    `closes`: the server ends the connection then. `cut`: the client ends it after these bytes; all answers but the
-    last are due before it does. `fields` are those that the last answer must have.
+    `closes`: the server ends the connection then. `cut`: the client ends it after these bytes; all answers
+    but the last are due before it does. `fields` are those that the last answer must have.
     """
 
     rfc: str

@@ -19,7 +19,8 @@ CASES = [
     case("9110 §9.1", "A method with a letter more is another method.", line(b"GETT / HTTP/1.1"), 501),
     case("9110 §15.5.6", "A method that is known but not served here is 405, and no error of form.",
          line(b"M-SEARCH / HTTP/1.1"), 405),
-    case("9112 §3", "A method longer than any that is implemented is 501.", line(b"A" * 100 + b" / HTTP/1.1"), 501),
+    case("9112 §3", "A method longer than any that is implemented is 501.",
+         line(b"A" * 100 + b" / HTTP/1.1"), 501),
     case("9112 §3", "So is one that is longer than a line may be.", b"A" * 9000, 501),
     case("9110 §5.6.2", "A slash is no character of a token.", line(b"GE/T / HTTP/1.1"), 400),
     case("9110 §5.6.2", "A colon is no character of a token.", line(b"GET: / HTTP/1.1"), 400),
@@ -31,7 +32,8 @@ CASES = [
     case("9110 §9.1", "No method at all.", line(b" / HTTP/1.1"), 400),
     case("9110 §9.3.6", "CONNECT is for proxies.", line(b"CONNECT a:443 HTTP/1.1"), 501),
     case("9110 §9.3.6", "CONNECT is for proxies, whatever its target.", line(b"CONNECT / HTTP/1.1"), 501),
-    case("9110 §9.3.8", "TRACE would show a script the credentials it may not see.", line(b"TRACE / HTTP/1.1"), 501),
+    case("9110 §9.3.8", "TRACE would show a script the credentials it may not see.",
+         line(b"TRACE / HTTP/1.1"), 501),
     case("9110 §9.3.8", "TRACE may not even have a body.",
          b"TRACE / HTTP/1.1\r\nHost: a\r\nContent-Length: 5" + END + b"hello", 501),
     case("9110 §9.1", "A method of RTSP.", line(b"DESCRIBE / HTTP/1.1"), 501),
@@ -41,7 +43,8 @@ CASES = [
     case("9113 §3.4", "The preface of HTTP/2.", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
 
     # Spaces
-    case("9112 §3", "Two spaces before the target: whoever mends that guesses.", line(b"GET  / HTTP/1.1"), 400),
+    case("9112 §3", "Two spaces before the target: whoever mends that guesses.",
+         line(b"GET  / HTTP/1.1"), 400),
     case("9112 §3", "Two spaces before the version.", line(b"GET /  HTTP/1.1"), 400),
     case("9112 §3", "A tab before the target.", line(b"GET\t/ HTTP/1.1"), 400),
     case("9112 §3", "A tab before the version.", line(b"GET /\tHTTP/1.1"), 400),
@@ -72,7 +75,8 @@ CASES = [
     case("3986 §2.1", "An escape of one digit.", target(b"/%4"), 400),
     case("3986 §2.1", "An escape of letters.", target(b"/%zz"), 400),
     case("3986 §2.1", "An escape of another kind.", target(b"/%u0041"), 400),
-    case("3986 §2.1", "A percent sign in a query escapes nothing: browsers leave it so, and so does this server.",
+    case("3986 §2.1",
+    "A percent sign in a query escapes nothing: browsers leave it so, and so does this server.",
          target(b"/?a=%zz"), "GET /?a=%zz"),
     case("3986 §7.3", "NUL, escaped: no path means it, and C ends there.", target(b"/a%00.txt"), 400),
     case("3986 §7.3", "CR and LF, escaped, are text like any other and stay escaped.",
@@ -85,7 +89,8 @@ CASES = [
     case("9112 §3.2", "A fragment behind a query.", target(b"/?a#b"), 400),
     *(case("3986 §2", f"{chr(byte)} in a path has to be escaped.", target(b"/a%cb" % byte), 400)
       for byte in b'"<>[]{}|\\^`'),
-    *(case("3986 §2", f"{chr(byte)} in a query has to be escaped.", target(b"/?%c" % byte), 400) for byte in b'"<>'),
+    *(case("3986 §2", f"{chr(byte)} in a query has to be escaped.",
+      target(b"/?%c" % byte), 400) for byte in b'"<>'),
     case("3986 §2", "But these browsers send in queries, and so they are let through.",
          target(b"/?[]{}|\\^`"), "GET /?[]{}|\\^`"),
     case("3986 §2", "Raw UTF-8 in a path.", target("/é".encode()), 400),
@@ -124,18 +129,22 @@ CASES = [
     case("9112 §3.2.4", "More than an asterisk.", line(b"OPTIONS *a HTTP/1.1"), 400),
 
     # Versions
-    case("9112 §2.3", "HTTP/1.0 is served, and ends with its answer.", version(b"HTTP/1.0"), "GET /", closes=True),
+    case("9112 §2.3", "HTTP/1.0 is served, and ends with its answer.",
+         version(b"HTTP/1.0"), "GET /", closes=True),
     *(case("9110 §15.6.6", f"{text.decode()} is a version, but not one of this server.", version(text), 505)
       for text in (b"HTTP/1.2", b"HTTP/1.9", b"HTTP/2.0", b"HTTP/3.0", b"HTTP/9.9")),
     case("9112 §2.3", "HTTP/0.9 has no version in its line, so this is none.", version(b"HTTP/0.9"), 400),
     case("9112 §3", "The simple request of HTTP/0.9.", b"GET /\r\n", 400),
     case("9112 §3", "The simple request of HTTP/0.9, with fields.", line(b"GET /"), 400),
-    *(case("9112 §2.3", f"{text.decode('latin-1')!r} is no version: HTTP/, a digit, a dot, a digit.", version(text), 400)
+    *(case("9112 §2.3", f"{text.decode('latin-1')!r} is no version: HTTP/, a digit, a dot, a digit.",
+      version(text), 400)
       for text in (
           b"HTTP/1.10", b"HTTP/1.01", b"HTTP/01.1", b"HTTP/11.1", b"HTTP/1", b"HTTP/1.", b"HTTP/.1", b"HTTP/",
-          b"HTTP", b"HTTP/1.1.1", b"HTTP/1,1", b"HTTP/1.x", b"HTTP/x.1", b"HTTP/-1.1", b"HTTP/+1.1", b"HTTP-1.1",
+          b"HTTP", b"HTTP/1.1.1", b"HTTP/1,1", b"HTTP/1.x", b"HTTP/x.1", b"HTTP/-1.1", b"HTTP/+1.1",
+          b"HTTP-1.1",
           b"HTTP//1.1", b"HTTPS/1.1", b"XHTTP/1.1", b"http/1.1", b"Http/1.1", b"hTTP/1.1", b"HTTP/1.1;",
-          b"HTTP /1.1", b"HTTP/ 1.1", b"HTTP/1 .1", b"HTTP/1. 1", b"HTTP\t/1.1", b"1.1", b"RTSP/1.0", b"ICE/1.0",
+          b"HTTP /1.1", b"HTTP/ 1.1", b"HTTP/1 .1", b"HTTP/1. 1", b"HTTP\t/1.1", b"1.1", b"RTSP/1.0",
+          b"ICE/1.0",
           b"HTTP/\xb9.1", b"HTTP/\xef\xbc\x91.1", b"HTTP/1.1\x00", b"H\x00TTP/1.1",
       )),
 
@@ -149,7 +158,8 @@ CASES = [
     case("9112 §2.2", "Two are skipped.", b"\r\n\r\n" + GET, "GET /"),
     case("9112 §2.2", "Three are not: somebody tests patience.", b"\r\n\r\n\r\n" + GET, 400),
     case("9112 §2.2", "A CRLF after a body is skipped.",
-         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5" + END + b"hello\r\n" + GET, "POST / hello", "GET /"),
+         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5" + END + b"hello\r\n" + GET, "POST / hello",
+         "GET /"),
     case("9112 §2.2", "A bare LF before the request is not a line end.", b"\n" + GET, 400),
     case("9112 §2.2", "A bare CR before the request is not a line end.", b"\r" + GET, 400),
     case("9112 §2.2", "A space before a CRLF is not an empty line.", b" \r\n" + GET, 400),

@@ -1,4 +1,4 @@
-"""Responses: one framing, one Date, a type for errors, and nothing a client could mistake (RFC 9110 §6, §15)."""
+"""Responses: one framing, one Date, a type for errors, nothing to be mistaken (RFC 9110 §6, §15)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ ERROR: dict[str, str | None] = {"content-type": "text/plain", "connection": "clo
 
 # fmt: off
 CASES = [
-    case("9110 §8.6", "The length of a body.", GET, "GET /", fields={"content-length": "5", "transfer-encoding": None}),
+    case("9110 §8.6", "The length of a body.",
+         GET, "GET /", fields={"content-length": "5", "transfer-encoding": None}),
     case("9110 §8.6", "204 MUST NOT have a length.", target(b"/nothing") + GET, 204, "GET /"),
     case("9110 §15.3.5", "204 has no body and no framing.", target(b"/nothing"), 204, fields=BARE),
     case("9110 §15.3.5", "Not even if a handler gives it one.", target(b"/answer/204") + GET, 204, "GET /"),
     case("9112 §6.1", "204 to HTTP/1.0.", line(b"GET /nothing HTTP/1.0"), 204, closes=True, fields=BARE),
     case("9110 §15.4.5", "304 has no body.", target(b"/answer/304") + GET, 304, "GET /"),
-    case("9110 §15.4.5", "304 has no framing of a body that is not there.", target(b"/answer/304"), 304, fields=BARE),
+    case("9110 §15.4.5", "304 has no framing of a body that is not there.",
+         target(b"/answer/304"), 304, fields=BARE),
     case("9112 §7.1", "A stream is chunked.", target(b"/stream"), "GET /stream",
          fields={"transfer-encoding": "chunked", "content-length": None}),
-    case("9112 §7.1", "A stream ends, and the connection does not.", target(b"/stream") + GET, "GET /stream", "GET /"),
-    case("9112 §6.1", "HTTP/1.0 gets no chunks.", line(b"GET /stream HTTP/1.0"), "GET /stream", closes=True, fields=BARE),
+    case("9112 §7.1", "A stream ends, and the connection does not.",
+         target(b"/stream") + GET, "GET /stream", "GET /"),
+    case("9112 §6.1", "HTTP/1.0 gets no chunks.",
+         line(b"GET /stream HTTP/1.0"), "GET /stream", closes=True, fields=BARE),
     case("9110 §6.6.1", "What a handler says of framing and Date is not sent.",
          target(b"/lies"), "GET /lies", fields={"content-length": "9", "transfer-encoding": None}),
     case("9110 §15.6.1", "An exception is a 500, and says nothing of itself.",
