@@ -3,7 +3,9 @@
     bytes → parser → connection → router → hooks → handler → response → bytes
 
 parser.py       the parser contract; HttpParser; the one door to httptools
+request_line.py method, target, version
 host.py         host and port of a Host field or a URL
+framing.py      where a message ends; its body
 connection.py   the state machine of one client: bytes in, requests in order, responses out
 stream.py       a body that goes out as it is made
 request.py      what was asked

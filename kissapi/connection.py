@@ -201,7 +201,7 @@ class Connection:
                 self._watch_writing()  # slow, but still taking
             else:
                 self.transport.abort()
-        elif self.state is IDLE and self.request is not None:
+        elif self.state is IDLE and self._is_reading():
             self._flush([self._refuse(Fail(408, "Request Timeout"))])
             self._settle()
         elif self.state is IDLE:
@@ -213,10 +213,14 @@ class Connection:
 
     def drain(self, deadline: float) -> None:
         """The server stops: what is in hand is answered, and until `deadline` one more request may come."""
-        if self.state is IDLE and self.request is None and self.transport is not None:
+        if self.state is IDLE and not self._is_reading() and self.transport is not None:
             self.deadline = min(self.deadline, deadline)
 
     # One message
+
+    def _is_reading(self) -> bool:
+        """Whether a message has begun to come."""
+        return self.request is not None and getattr(self.parser, "begun", True)
 
     def _wait_for_rest(self, parser: Any, size: int) -> bytes:
         """The message goes on in a later read. Gives the word the client waits for, if it does."""
@@ -230,7 +234,9 @@ class Connection:
             return self._refuse(
                 Fail(413, f"Content Too Large: at most {limits.max_head + limits.max_body} bytes")
             )
-        if getattr(parser, "in_body", True):
+        if not getattr(parser, "begun", True):
+            self.deadline = service.idle_deadline
+        elif getattr(parser, "in_body", True):
             self.deadline = self.since + limits.body_timeout + self.fed / limits.body_rate
             if getattr(parser, "expects_continue", False):
                 parser.expects_continue = False
@@ -411,9 +417,9 @@ class Connection:
         elif not self.writable:
             return
         elif not self.eof:
-            if self.request is None:
+            if not self._is_reading():
                 self.deadline = self.service.idle_deadline
-        elif self.request is None:
+        elif not self._is_reading():
             self._close()
         elif self.service.parser_reads_eof:
             self.data_received(b"")

@@ -2,11 +2,19 @@
 
 Law: a log that cannot be written never costs a request. Lines are gathered and written once per tick or
 64 KiB (on a terminal at once): one call of `logging` per request would cost more than the request.
+
+A pipe that nobody reads, or a terminal held by Ctrl-S, would stop the loop, and with it every client, at the
+first write it has no room for. So there a piece is written only when the system says that it fits; the rest
+waits in a backlog of bounded size, and what comes while that is full is counted, and told of in its place. A
+thread that writes would do as well, but then our lines and what the app prints would lose their order.
 """
 
 from __future__ import annotations
 
+import io
 import os
+import select
+import stat
 import sys
 import time
 from typing import IO, TYPE_CHECKING, Any
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
     Answered = list[tuple[Request, int, int, float]]
 
 GATHER = 64 * 1024  # characters
+BACKLOG = 1024 * 1024  # bytes kept for a reader that is slow: about 20,000 lines
+LAST_WORDS = 1.0  # seconds such a reader is given when the server ends
 
 
 class Log:
@@ -31,6 +41,9 @@ class Log:
         self._lines: list[str] = []
         self._size = 0
         self._at_once = _is_terminal(self._stream)
+        self._pipe = _pipe_behind(self._stream)
+        self._backlog = bytearray()  # what the pipe has not taken yet
+        self._dropped = 0  # lines, since the backlog was full
         self._encoding = getattr(self._stream, "encoding", None) or "utf-8"
         self._arrow = "→" if "→".encode(self._encoding, "replace") != b"?" else "->"
         self._levels = {
@@ -87,20 +100,57 @@ class Log:
             self.error(what, error)
 
     def flush(self) -> None:
-        """Write what was gathered."""
-        if not self._lines:
+        """Write what was gathered; to a pipe, as much as it takes at once."""
+        if not self._lines and not self._backlog:
             return
         text = "".join(self._lines)
         self._lines.clear()
         self._size = 0
         try:
+            if self._pipe is not None:
+                self._feed(self._pipe, text)
+                return
             try:
                 self._stream.write(text)
             except UnicodeEncodeError:
                 self._stream.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
             self._stream.flush()
         except (OSError, ValueError, AttributeError):
-            pass  # closed, full, gone, never there (None): nowhere to say so, and requests must be answered
+            # Closed, full, gone, never there (None): nowhere to say so, and requests must be answered.
+            self._backlog.clear()
+
+    def finish(self) -> None:
+        """The server ends: write all there is, and give a slow reader a moment to take it."""
+        deadline = time.monotonic() + LAST_WORDS
+        self.flush()
+        while self._backlog and time.monotonic() < deadline:
+            time.sleep(0.01)
+            self.flush()
+
+    def _feed(self, pipe: int, text: str) -> None:
+        self._drain(pipe)
+        if len(self._backlog) > BACKLOG:
+            self._dropped += text.count("\n")
+            return
+        if self._dropped:
+            said = f"nobody reads this log fast enough: {self._dropped} lines are missing here"
+            text = f"{time.strftime('%H:%M:%S')} {self._levels['WARNING']} {said}\n{text}"
+            self._dropped = 0
+        self._backlog += text.encode(self._encoding, "backslashreplace")
+        self._drain(pipe)
+
+    def _drain(self, pipe: int) -> None:
+        room = select.poll()
+        room.register(pipe, select.POLLOUT)
+        if not room.poll(0):
+            return
+        self._stream.flush()  # what the app has printed comes first
+        backlog, most = self._backlog, select.PIPE_BUF
+        # So much fits for certain where poll sees room, and arrives in one piece: no other process that writes
+        # there, another worker for example, can come between. Hence whole lines.
+        while backlog and room.poll(0):
+            end = backlog.rfind(b"\n", 0, most) + 1
+            del backlog[: os.write(pipe, backlog[: end or most])]
 
     def _line(self, level: str, text: str) -> None:
         self._lines.append(f"{time.strftime('%H:%M:%S')} {self._levels[level]} {text}\n")
@@ -118,6 +168,9 @@ class LoggerLog(Log):
         pass
 
     def flush(self) -> None:
+        pass
+
+    def finish(self) -> None:
         pass
 
     def answered(self, answers: Answered, now: float) -> None:
@@ -182,6 +235,21 @@ def _is_terminal(stream: Any) -> bool:
         return bool(stream.isatty())
     except (AttributeError, ValueError):
         return False
+
+
+def _pipe_behind(stream: Any) -> int | None:
+    """The descriptor of a pipe, terminal or socket to which `stream` writes; None for all that cannot stall.
+
+    A file cannot, and what is no plain text file may do more with a line than to pass it on. Windows has no
+    way to ask whether a pipe has room.
+    """
+    if type(stream) is not io.TextIOWrapper or not hasattr(select, "poll"):
+        return None
+    try:
+        descriptor = stream.fileno()
+        return None if stat.S_ISREG(os.fstat(descriptor).st_mode) else descriptor
+    except (OSError, ValueError):
+        return None
 
 
 def wants_colour(stream: Any, environ: Any = os.environ) -> bool:

@@ -15,6 +15,7 @@ What it may have besides (looked up once, when the server starts):
     def encode(self, response): ...  # the bytes of the answer (a `Response`); without it, HTTP/1.1
     def reset(self, request): ...    # start over with the next message; without it, a new parser is made
     limits                           # is set to the server's `Limits` before the first byte
+    begun = True                     # False while only what may stand before a message has come
     in_body = False                  # True while the head is complete and the body is not
     expects_continue = False         # True while the client waits for a word before it sends the body
 
@@ -23,16 +24,14 @@ An exception answers 400 and ends the connection; a `Fail` answers with its stat
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kissapi import codec
-from kissapi.compat.chunked import Chunked, ChunkedError
 from kissapi.fail import Fail
-from kissapi.headers import is_token
+from kissapi.framing import FRAMING, Body, Framing
 from kissapi.host import is_authority
 from kissapi.limits import Limits
+from kissapi.request_line import QUERY_BYTES, method_failure, read_request_line, refuse_bytes
 
 try:
     import httptools
@@ -51,24 +50,8 @@ class Parser(Protocol):
     def feed_data(self, data: bytes, /) -> None: ...
 
 
-# What may stand in a request line (RFC 3986 §3.3, §3.4), and what browsers leave unescaped in queries.
-# A whole URL may have an IP literal, and that its brackets.
-_LINE_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/? "
-_QUERY_BYTES = _LINE_BYTES + b"[]{}|\\^`"
-_IP_LITERAL = re.compile(rb"(?i)(?<= http://)\[[^]]*\]|(?<= https://)\[[^]]*\]")
-
-# The fields that say how the message is framed and what becomes of the connection; the last one to httptools.
-_FRAMING = frozenset((b"connection", b"content-length", b"expect", b"transfer-encoding", b"proxy-connection"))
-
+_USUAL_OPTIONS: tuple[list[bytes], ...] = ([], [b"keep-alive"])
 _BLANK_LINES = 2  # before a request line: some old clients send one after a body (RFC 9112 §2.2)
-
-# What httptools knows, but for CONNECT, a proxy's business, and TRACE, an echo of credentials to scripts.
-# Asked here, for it knows methods of other protocols too, and says of each something else.
-_METHODS = frozenset(
-    "GET HEAD POST PUT DELETE OPTIONS PATCH QUERY ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY"
-    " MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND"
-    " UNLINK UNLOCK UNSUBSCRIBE".split()
-)
 
 
 class Fields:
@@ -139,6 +122,7 @@ class HttpParser:
         self.unread = b""
         self.in_body = False
         self.expects_continue = False
+        self.begun = True
 
     def should_keep_alive(self) -> bool:
         """Whether the client wants, and its message allows, another request on this connection."""
@@ -157,7 +141,7 @@ class HttpParser:
             else:
                 self.unread = data[end:]
                 data = data[:end]
-            self._read_line(data[:line_end])
+            self._authority = read_request_line(data[:line_end], self._request)
             self._read_fields(data)
             self._end_head()
         else:
@@ -173,6 +157,7 @@ class HttpParser:
 
     def _gather_head(self, data: bytes) -> None:
         head = self._head
+        self.begun = True
         while not self._line_read:
             room = self.limits.max_line + 2 - len(head)
             head += data[:room]
@@ -183,6 +168,7 @@ class HttpParser:
                 head.clear()
                 self._checked = 0
                 if not data:
+                    self.begun = False
                     return
             elif not self._gather_line(head):
                 return
@@ -201,16 +187,16 @@ class HttpParser:
         known = end if end >= 0 else min(len(head), limit + 1)
         if end < 0 and head[known - 1] == 0x0D and known == len(head):
             known -= 1  # half a line end, perhaps
-        if head[self._checked : known].translate(None, _QUERY_BYTES):
-            _refuse_line(bytes(head[:known]))
+        if head[self._checked : known].translate(None, QUERY_BYTES):
+            refuse_bytes(bytes(head[:known]))
         self._checked = known
         if end < 0:
             if known > limit:
                 if b" " not in head[:limit]:
-                    raise _method_failure(head.decode("ascii", "replace"))
+                    raise method_failure(head.decode("ascii", "replace"))
                 raise Fail(414, f"URI Too Long: a request line may have {limit} bytes")
             return False
-        self._read_line(bytes(head[:end]))
+        self._authority = read_request_line(bytes(head[:end]), self._request)
         self._line_read = True
         self._checked = 0
         return True
@@ -225,46 +211,6 @@ class HttpParser:
         if end > limit or (end == 3 and len(head) >= limit):
             raise Fail(431, f"Request Header Fields Too Large: a head may have {limit} bytes")
         return end if end > 3 else 0
-
-    def _read_line(self, line: bytes) -> None:
-        request = self._request
-        if line.translate(None, _LINE_BYTES):
-            _refuse_line(line)
-        try:
-            method, target, version = line.decode("ascii").split(" ")
-        except ValueError:
-            raise Fail(400, "Bad Request: a request line is METHOD SP target SP HTTP/1.1") from None
-        if version != "HTTP/1.1":
-            if version != "HTTP/1.0":
-                raise _version_failure(version)
-            request.http_version = "1.0"
-        request.method = method
-        if method not in _METHODS:
-            raise _method_failure(method)
-        if not target.startswith("/"):
-            target = self._special_target(method, target)
-        path, _, request.query_string = target.partition("?")
-        if "%" in path:
-            path = codec.canonical(path)
-            if "%00" in path:
-                raise Fail(400, "Bad Request: the path contains NUL (RFC 3986, section 7.3)")
-        request.path = path
-
-    def _special_target(self, method: str, target: str) -> str:
-        """The path and query of a target that is not simply those (RFC 9112 §3.2.2, §3.2.4)."""
-        if target == "*" and method == "OPTIONS":
-            return target
-        scheme, _, rest = target.partition("://")
-        if scheme.lower() in ("http", "https") and rest:
-            authority, slash, path = rest.partition("/")
-            authority, question, query = authority.partition("?")
-            if question:
-                slash, path = "/?", query + slash + path
-            if is_authority(authority):
-                self._plain = False
-                self._authority = authority
-                return (slash or "/") + path
-        raise Fail(400, "Bad Request: a target is a path, or a whole http URL, or * for OPTIONS")
 
     def _read_fields(self, data: bytes) -> None:
         """Give httptools a head, or the next piece of one."""
@@ -291,7 +237,7 @@ class HttpParser:
             self._check_host(host)
         if self._authority is not None:
             fields[b"host"] = self._authority.encode()  # RFC 9112 §3.2.2: the target says it better
-        if request.http_version == "1.1" and _FRAMING.isdisjoint(fields):
+        if request.http_version == "1.1" and FRAMING.isdisjoint(fields):
             self._finished = True
         else:
             self._frame(fields)
@@ -308,143 +254,38 @@ class HttpParser:
         self._host = host
 
     def _frame(self, fields: dict[bytes, bytes | list[bytes]]) -> None:
-        """Where the message ends and what becomes of the connection (RFC 9112 §6.3, §9.3)."""
+        """The message has a body, or a say in what becomes of the connection."""
         self._plain = False
-        options = _tokens(fields.get(b"connection"))
         version = self._request.http_version
-        self._keep_alive = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
-        coding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length")
-        size = 0
-        if coding is not None:
-            if version == "1.0" or length is not None:
-                raise Fail(
-                    400,
-                    "Bad Request: Transfer-Encoding with HTTP/1.0 or Content-Length (RFC 9112, section 6.1)",
-                )
-            if not isinstance(coding, bytes) or coding.strip(b" \t").lower() != b"chunked":
-                raise _coding_failure(coding)
-        elif length is not None:
-            size = self._content_length(length)
-        if b"expect" in fields and version == "1.1":
-            expectations = _tokens(fields[b"expect"])
-            if any(expectation != b"100-continue" for expectation in expectations):
-                raise Fail(417, "Expectation Failed: the only expectation met here is 100-continue")
-            self.expects_continue = bool(expectations) and not self.unread
-        if (
-            version == "1.0"
-            or size
-            or coding
-            or b"proxy-connection" in fields
-            or (options and options != [b"keep-alive"])
-        ):
-            self._httptools = (
-                None  # it would wait for the body, or for nothing more: it reads options its own way
-            )
-        if not size and not coding:
-            self.expects_continue = False
+        framing = Framing(fields, version, self.limits.max_body)
+        self._keep_alive = framing.keep_alive
+        if framing.size == 0:
+            # httptools reads options its own way, and would wait for the end of the connection.
+            if version == "1.0" or b"proxy-connection" in fields or framing.options not in _USUAL_OPTIONS:
+                self._httptools = None
+            self._finished = True
+            return
+        self._httptools = None  # it would wait for the body
+        size, unread = framing.size, self.unread
+        if size is not None and len(unread) >= size:  # a small one comes with its head
+            self._request.body = unread[:size]
+            self.unread = unread[size:]
             self._finished = True
             return
         self.in_body = True
-        self._body = bytearray()  # not a list of pieces: a body of tiny ones would cost forty times its size
-        if coding:
-            self._chunked = Chunked(max_size=self.limits.max_body)
-            self._go_on = HttpParser._take_chunked
-        else:
-            self._missing = size
-            self._go_on = HttpParser._take_sized
-        data, self.unread = self.unread, b""
-        if data:
-            self._go_on(self, data)
+        self.expects_continue = framing.expects_continue and not unread
+        self._body = Body(size, self.limits.max_body)
+        self._go_on = HttpParser._take_body
+        if unread:
+            self._take_body(unread)
 
-    def _content_length(self, length: bytes | list[bytes]) -> int:
-        digits = length.strip(b" \t") if isinstance(length, bytes) else b""
-        # A zero before other digits is good grammar, but some read it as octal, and nobody needs it.
-        if not digits.isdigit() or (digits[0] == 0x30 and len(digits) > 1):
-            raise Fail(400, "Bad Request: Content-Length is one decimal number (RFC 9110, section 8.6)")
-        if len(digits) > 18 or int(digits) > self.limits.max_body:
-            raise self._too_large()
-        return int(digits)
-
-    def _take_sized(self, data: bytes) -> None:
-        missing = self._missing
-        if len(data) >= missing:
-            self._end_body(data[:missing], data[missing:])
-        else:
-            self._body += data
-            self._missing = missing - len(data)
-
-    def _take_chunked(self, data: bytes) -> None:
-        decoder = self._chunked
-        try:
-            pieces = decoder.feed(data)
-        except ChunkedError as error:
-            if decoder.declared > self.limits.max_body:
-                raise self._too_large() from None
-            raise Fail(400, f"Bad Request: {error}") from None
-        piece = b"".join(pieces)
-        if decoder.finished:
-            self._end_body(piece, decoder.unread)
-        else:
-            self._body += piece
-
-    def _end_body(self, piece: bytes, unread: bytes) -> None:
-        self._request.body = bytes(self._body + piece) if self._body else piece
+    def _take_body(self, data: bytes) -> None:
+        unread = self._body.feed(data)
+        if unread is None:
+            self.unread = b""
+            return
+        self._request.body = bytes(self._body.data)
         self.unread = unread
         del self._body
         self.in_body = self.expects_continue = False
         self._finished = True
-
-    def _too_large(self) -> Fail:
-        return Fail(413, f"Content Too Large: a body may have {self.limits.max_body} bytes")
-
-
-def _refuse_line(line: bytes) -> None:
-    """Raise `Fail(400)`, unless all that is unusual in the request line is what browsers leave in queries."""
-    path, _, query = _IP_LITERAL.sub(b"", line, 1).partition(b"?")
-    if path.translate(None, _LINE_BYTES) or query.translate(None, _QUERY_BYTES):
-        raise Fail(
-            400, "Bad Request: the request line has bytes that must be percent-encoded (RFC 3986, section 2)"
-        )
-
-
-def _method_failure(method: str) -> Fail:
-    """A token may be a method of somebody else's (RFC 9112 §3 has 501 for one that is too long, as well)."""
-    if is_token(method):
-        return Fail(501, f"Not Implemented: {method[:32]}")
-    return Fail(400, "Bad Request: a method is a token (RFC 9110, section 9.1)")
-
-
-def _version_failure(version: str) -> Fail:
-    """Other versions of HTTP are not spoken here; the rest is no version of HTTP.
-
-    RFC 9110 §2.5 would have HTTP/1.2 read as HTTP/1.1. There is none, nor will there be; who says it anyhow
-    is told, and not read by rules that it has announced to differ from. 0.9 never had a version in its line.
-    """
-    name, _, number = version.partition("/")
-    if (
-        name == "HTTP"
-        and len(number) == 3
-        and number[0] in "123456789"
-        and number[1] == "."
-        and number[2].isdigit()
-    ):
-        return Fail(505, "HTTP Version Not Supported: HTTP/1.0 and HTTP/1.1 are")
-    return Fail(400, "Bad Request: the request line does not end in HTTP/1.1 or HTTP/1.0")
-
-
-def _coding_failure(values: bytes | list[bytes]) -> Fail:
-    """Codings that end in chunked say where the body ends, but nobody here can decode it (RFC 9112 §6.1)."""
-    joined = b",".join(values) if isinstance(values, list) else values
-    *others, last = [part.strip(b" \t").lower() for part in joined.split(b",")]
-    names = [coding.partition(b";")[0].rstrip(b" \t") for coding in others]
-    if last == b"chunked" and all(name != last and is_token(name.decode("latin-1")) for name in names):
-        return Fail(501, "Not Implemented: the only transfer coding here is chunked")
-    return Fail(400, "Bad Request: Transfer-Encoding is a list of codings, the last of them chunked, once")
-
-
-def _tokens(values: bytes | list[bytes] | None) -> list[bytes]:
-    """The members of a comma-separated list, in lower case (RFC 9110 §5.6.1)."""
-    if values is None:
-        return []
-    joined = b",".join(values) if isinstance(values, list) else values
-    return [member for part in joined.lower().split(b",") if (member := part.strip(b" \t"))]

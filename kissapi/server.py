@@ -192,7 +192,7 @@ class Server:
             for _turn in range(3):  # connection_lost, the cancelled handlers, what they wait for in `finally`
                 await sleep(0)
             self.router._serve(-1)
-            service.log.flush()
+            service.log.finish()
             self.service = self._loop = None
 
     def _backend(self) -> Any:

@@ -302,6 +302,16 @@ def test_a_handler_whose_client_is_gone_is_cancelled() -> None:
     assert "client left" in wire.lines[-1]
 
 
+def test_an_empty_line_behind_a_request_begins_no_other(parser_class: Any) -> None:
+    wire = Wire(router, parser_class, head_timeout=10, idle_timeout=15).send(GET + b"\r\n").wait(14)
+    assert not wire.closed
+    assert statuses(wire.send(b"\r\n" + GET).received) == [200, 200]
+    assert statuses(wire.send(b"\r\n").send_eof().received) == [200, 200]
+    assert wire.transport.closing
+    bounded = Wire(router, parser_class).send(b"\r\n", b"\r\n", b"\r\n")
+    assert statuses(bounded.received) == [400]
+
+
 # Back-pressure
 
 

@@ -1,0 +1,114 @@
+"""Framing: where a message ends, and what becomes of the connection behind it (RFC 9112 §6, §7, §9.3).
+
+Whatever leaves room for two readings is refused: behind a proxy that reads it the other way, the rest of a
+body would be the next request. So, though the grammar lets them pass, are a zero before a Content-Length and
+a tab behind the word `chunked`.
+"""
+
+from __future__ import annotations
+
+from kissapi.compat.chunked import Chunked, ChunkedError
+from kissapi.fail import Fail
+from kissapi.headers import is_token
+
+Fields = dict[bytes, bytes | list[bytes]]
+
+# The fields that are read here; the last one is read by httptools.
+FRAMING = frozenset((b"connection", b"content-length", b"expect", b"transfer-encoding", b"proxy-connection"))
+
+
+class Framing:
+    """What the framing fields of one head say. Raises `Fail`: 400, 413, 417 or 501.
+
+    `size` is the length of the body in bytes, None if it is chunked.
+    """
+
+    __slots__ = ("expects_continue", "keep_alive", "options", "size")
+
+    def __init__(self, fields: Fields, version: str, max_body: int) -> None:
+        self.options = _members(fields[b"connection"]) if b"connection" in fields else []
+        self.keep_alive = b"close" not in self.options and (version == "1.1" or b"keep-alive" in self.options)
+        coding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length")
+        self.size: int | None = 0
+        if coding is not None:
+            if version == "1.0" or length is not None:
+                raise Fail(
+                    400, "Bad Request: Transfer-Encoding with HTTP/1.0 or Content-Length (RFC 9112, 6.1)"
+                )
+            if not isinstance(coding, bytes) or coding.strip(b" \t").lower() != b"chunked":
+                raise _coding_failure(coding)
+            self.size = None
+        elif length is not None:
+            self.size = _content_length(length, max_body)
+        self.expects_continue = False
+        if b"expect" in fields and version == "1.1":
+            expectations = _members(fields[b"expect"])
+            if any(expectation != b"100-continue" for expectation in expectations):
+                raise Fail(417, "Expectation Failed: the only expectation met here is 100-continue")
+            self.expects_continue = bool(expectations) and self.size != 0
+
+
+class Body:
+    """A body on its way: `size` bytes, or chunks if `size` is None; no more than `limit` of them."""
+
+    __slots__ = ("_chunked", "_limit", "_missing", "data")
+
+    def __init__(self, size: int | None, limit: int) -> None:
+        self.data = bytearray()  # not a list of pieces: a body of tiny ones would cost forty times its size
+        self._missing = size
+        self._limit = limit
+        self._chunked = Chunked(max_size=limit) if size is None else None
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take the next bytes; once the body is complete, what is behind it. Raises `Fail`: 400 or 413."""
+        if self._missing is None:
+            return self._feed_chunked(data)
+        if len(data) < self._missing:
+            self.data += data
+            self._missing -= len(data)
+            return None
+        self.data += data[: self._missing]
+        return data[self._missing :]
+
+    def _feed_chunked(self, data: bytes) -> bytes | None:
+        decoder = self._chunked
+        assert decoder is not None
+        try:
+            for piece in decoder.feed(data):
+                self.data += piece
+        except ChunkedError as error:
+            if decoder.declared > self._limit:
+                raise too_large(self._limit) from None
+            raise Fail(400, f"Bad Request: {error}") from None
+        return decoder.unread if decoder.finished else None
+
+
+def too_large(limit: int) -> Fail:
+    """The answer to a body over the limit."""
+    return Fail(413, f"Content Too Large: a body may have {limit} bytes")
+
+
+def _content_length(length: bytes | list[bytes], limit: int) -> int:
+    digits = length.strip(b" \t") if isinstance(length, bytes) else b""
+    # A zero before other digits is good grammar, but some read it as octal, and nobody needs it.
+    if not digits.isdigit() or (digits[0] == 0x30 and len(digits) > 1):
+        raise Fail(400, "Bad Request: Content-Length is one decimal number (RFC 9110, section 8.6)")
+    if len(digits) > 18 or int(digits) > limit:
+        raise too_large(limit)
+    return int(digits)
+
+
+def _coding_failure(values: bytes | list[bytes]) -> Fail:
+    """Codings that end in chunked say where the body ends, but nobody here can decode it (RFC 9112 §6.1)."""
+    joined = b",".join(values) if isinstance(values, list) else values
+    *others, last = [part.strip(b" \t").lower() for part in joined.split(b",")]
+    names = [coding.partition(b";")[0].rstrip(b" \t") for coding in others]
+    if last == b"chunked" and all(name != last and is_token(name.decode("latin-1")) for name in names):
+        return Fail(501, "Not Implemented: the only transfer coding here is chunked")
+    return Fail(400, "Bad Request: Transfer-Encoding is a list of codings, the last of them chunked, once")
+
+
+def _members(values: bytes | list[bytes]) -> list[bytes]:
+    """The members of a comma-separated list, in lower case (RFC 9110 §5.6.1)."""
+    joined = b",".join(values) if isinstance(values, list) else values
+    return [member for part in joined.lower().split(b",") if (member := part.strip(b" \t"))]
