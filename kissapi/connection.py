@@ -57,6 +57,8 @@ class Connection:
         "unsent",  # bytes it had yet to take when we last looked
         "deadline",  # in the service's seconds; once it has passed, `tick` is called
         "pending",  # bytes that came while an answer was awaited
+        "arrived",  # when the first of them came, by the service's clock; else 0
+        "ending",  # why it ends, if the client is not the one who ended it
         # of the message in hand
         "parser",
         "request",
@@ -64,7 +66,7 @@ class Connection:
         "since",  # when waiting for the rest of it began, in the service's seconds
         "fed",  # bytes of it so far
         "task",
-        "stream",  # (request, response, chunked) of an answer whose head is out and whose body is not
+        "stream",  # (request, response, head, chunked) of an answer that is made piece by piece
         "on_writable",  # a future that a stream waits for
     )  # fmt: skip
 
@@ -79,13 +81,15 @@ class Connection:
         self.unsent = 0
         self.deadline = NEVER
         self.pending = b""
+        self.arrived = 0.0
+        self.ending = ""
         self.parser: Any = None
         self.request: Request | None = None
         self.started = 0.0
         self.since = 0.0
         self.fed = 0
         self.task: Any = None
-        self.stream: tuple[Request, Response, bool] | None = None
+        self.stream: tuple[Request, Response, bytes, bool] | None = None
         self.on_writable: Any = None
 
     def __repr__(self) -> str:
@@ -105,8 +109,9 @@ class Connection:
             return
         service = self.service
         start = service.clock()
+        came = self.arrived or start
         if self.request is None:
-            self.started = start
+            self.started = came
         out: list[bytes] = []
         size = 0
         while True:
@@ -115,11 +120,11 @@ class Connection:
                 request = self.request = service.request_class()
                 request._connection = self
                 self.fed = 0
-                if parser is None or not service.reuses_parser:
-                    parser = self.parser = service.make_parser(request)
-                else:
-                    parser.reset(request)
             try:
+                if parser is None or (not self.fed and not service.reuses_parser):
+                    parser = self.parser = service.make_parser(request)
+                elif not self.fed:
+                    parser.reset(request)
                 if data:
                     parser.feed_data(data)
                 else:
@@ -142,11 +147,19 @@ class Connection:
                 task = None  # the error holds this frame: no cycle by way of it
             out.append(self._answer(request, result))
             self.request = None
-            if self.close_after or self.state is not IDLE:
-                self.pending = data
+            if self.close_after:
+                break
+            if self.state is not IDLE:
+                if data:
+                    self._hold(data)
                 break
             if not data:
                 break
+            self.started = came
+            now = service.clock()
+            if now - start > service.slow:
+                service.held_up(request, now - start)
+            start = now
             size += len(out[-1])
             if size > BATCH:
                 self._flush(out)
@@ -200,7 +213,7 @@ class Connection:
             if self.transport.get_write_buffer_size() < self.unsent:
                 self._watch_writing()  # slow, but still taking
             else:
-                self.transport.abort()
+                self.abort("client takes nothing")
         elif self.state is IDLE and self._is_reading():
             self._flush([self._refuse(Fail(408, "Request Timeout"))])
             self._settle()
@@ -210,6 +223,12 @@ class Connection:
                 self.transport.close()  # the last answer has long arrived: no need to read on for its sake
         else:
             self.deadline = NEVER
+
+    def abort(self, why: str) -> None:
+        """End at once; `why` is for the log, if a request is in hand."""
+        self.ending = why
+        if self.transport is not None:  # else it has been accepted this very moment
+            self.transport.abort()
 
     def drain(self, deadline: float) -> None:
         """The server stops: what is in hand is answered, and until `deadline` one more request may come."""
@@ -230,20 +249,29 @@ class Connection:
         if self.fed == 0:
             self.since = service.time()
         self.fed += size
+        self.deadline = self._rest_deadline()
         if self.fed > limits.max_head + limits.max_body:
             return self._refuse(
                 Fail(413, f"Content Too Large: at most {limits.max_head + limits.max_body} bytes")
             )
-        if not getattr(parser, "begun", True):
-            self.deadline = service.idle_deadline
-        elif getattr(parser, "in_body", True):
-            self.deadline = self.since + limits.body_timeout + self.fed / limits.body_rate
-            if getattr(parser, "expects_continue", False):
-                parser.expects_continue = False
-                return CONTINUE
-        else:
-            self.deadline = self.since + limits.head_timeout
-        return b""
+        if not getattr(parser, "expects_continue", False):
+            return b""
+        parser.expects_continue = False
+        assert self.request is not None
+        try:
+            service.handle(self.request).close()  # is anybody there who wants the body?
+        except Fail as fail:
+            return self._refuse(fail)
+        return CONTINUE
+
+    def _rest_deadline(self) -> float:
+        """When the message in hand has to be complete."""
+        limits = self.service.limits
+        if not self._is_reading():
+            return self.service.idle_deadline
+        if getattr(self.parser, "in_body", True):
+            return self.since + limits.body_timeout + self.fed / limits.body_rate
+        return self.since + limits.head_timeout
 
     def _wait_for_handler(self, task: Any, data: bytes) -> None:
         self.state = BUSY
@@ -257,7 +285,7 @@ class Connection:
         request, self.request, self.task = self.request, None, None
         assert request is not None
         if self.state is CLOSED:
-            self.service.client_left(request, task, self.started)
+            self.service.unanswered(self, request, task)
             return
         self.state = IDLE
         try:
@@ -285,10 +313,16 @@ class Connection:
     def _answer(self, request: Request, result: Any) -> bytes:
         """The bytes that answer `request`: all of them, or the head of a stream."""
         service = self.service
-        if service.stopping or not (
-            self.parser.should_keep_alive() if service.parser_keeps_alive else _wants_keep_alive(request)
-        ):
-            self.close_after = True
+        if not self.close_after:
+            try:
+                if service.parser_keeps_alive:
+                    goes_on = self.parser.should_keep_alive()
+                else:
+                    goes_on = _wants_keep_alive(request)
+            except Exception as error:
+                service.failure(request, error)
+                goes_on = False
+            self.close_after = service.stopping or not goes_on
         if self.close_after:
             tail = service.tail_close
         elif request.http_version == "1.1":
@@ -316,26 +350,32 @@ class Connection:
             self.close_after = True
             tail = service.tail_close
         body, status = response.body, response.status
-        bodyless = request.method == "HEAD" or status in (204, 304)  # RFC 9110 §6.4.1
+        bodyless = request.method == "HEAD" or status in (204, 205, 304)  # RFC 9110 §6.4.1, §15.3.6
         size = 0
         if service.parser_encodes:
             answer = self._encode_by_parser(request, response)
             size = len(answer)
         elif isinstance(body, bytes):
-            answer = encode_head(response, tail, None if status in (204, 304) else len(body))
+            length = None if status in (204, 304) else 0 if status == 205 else len(body)
+            answer = encode_head(response, tail, length)
             if not bodyless:
                 answer += body
                 size = len(body)
         elif bodyless:
-            answer = encode_head(response, tail, None, chunked=request.method == "HEAD")
+            # Chunked, as GET would be, but where that is forbidden (RFC 9112 §6.1).
+            answer = encode_head(
+                response, tail, None, status not in (204, 304) and request.http_version != "1.0"
+            )
+            if hasattr(body, "close"):
+                body.close()
         else:
             chunked = request.http_version != "1.0"
             if not chunked:  # the end of the connection is the end of the body (RFC 9112 §6.3)
                 self.close_after = True
                 tail = service.tail_close
-            self.state = STREAMING
-            self.stream = (request, response, chunked)
-            return encode_head(response, tail, None, chunked)
+            self.state = BUSY  # until the first piece is there
+            self.stream = (request, response, encode_head(response, tail, None, chunked), chunked)
+            return b""
         if service.answered is not None:
             service.answered.append((request, status, size, self.started))
         return answer
@@ -350,28 +390,37 @@ class Connection:
 
     def _start_stream(self) -> None:
         assert self.stream is not None
-        _, response, chunked = self.stream
+        _, response, head, chunked = self.stream
         self.deadline = NEVER
-        self.task = self.service.spawn(stream(self, response.body, chunked))
+        self.task = self.service.spawn(stream(self, head, response.body, chunked))
         self.task.add_done_callback(self._stream_done)
+
+    def send(self, data: bytes) -> None:
+        """The next bytes of an answer that streams."""
+        self.state = STREAMING
+        self.transport.write(data)
 
     def _stream_done(self, task: Any) -> None:
         assert self.stream is not None
-        service, (request, response, _) = self.service, self.stream
+        service, (request, response, _, _) = self.service, self.stream
         self.stream = self.task = None
         if self.state is CLOSED:
-            service.client_left(request, task, self.started)
+            service.unanswered(self, request, task)
             return
+        out: list[bytes] = []
         try:
             size = task.result()
         except BaseException as error:
-            service.failure(request, error)
-            service.cut(self, request)  # half a body must not pass for a whole one
-            return
+            answer = service.failure(request, error)
+            if self.state is STREAMING:
+                service.cut(self, request)  # half a body must not pass for a whole one
+                return
+            out.append(self._answer(request, answer))
+        else:
+            if service.answered is not None:
+                service.answered.append((request, response.status, size, self.started))
         self.state = IDLE
-        if service.answered is not None:
-            service.answered.append((request, response.status, size, self.started))
-        self._flush([])
+        self._flush(out)
         self._go_on()
 
     # The connection
@@ -380,6 +429,8 @@ class Connection:
         """Keep what came while an answer is awaited, and let no more come."""
         if self.state is CLOSING or self.state is CLOSED:
             return
+        if not self.pending:
+            self.arrived = self.service.clock()
         self.pending += data
         if self.reading:
             self.reading = False
@@ -406,6 +457,8 @@ class Connection:
             self.data_received(data)
         else:
             self._settle()
+        if not self.pending:
+            self.arrived = 0.0
         if self.state is IDLE and self.writable and not self.reading:
             self.reading = True
             self.transport.resume_reading()
@@ -417,8 +470,7 @@ class Connection:
         elif not self.writable:
             return
         elif not self.eof:
-            if not self._is_reading():
-                self.deadline = self.service.idle_deadline
+            self.deadline = self._rest_deadline()
         elif not self._is_reading():
             self._close()
         elif self.service.parser_reads_eof:

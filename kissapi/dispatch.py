@@ -96,8 +96,8 @@ class Dispatch:
         allowed: set[str] = set()
         if path.startswith("/"):
             captured: list[Any] = []
-            if not path.isascii():  # a parser of another protocol may well decode
-                path = canonical_literal(path)
+            if "%" in path or not path.isascii():  # what a parser of another protocol may give
+                request.path = path = canonical_literal(path)
             target = _find(self.tree, path.split("/"), 1, method, captured, allowed)
             if target is not None:
                 request.params = dict(zip(target.names, captured, strict=True))

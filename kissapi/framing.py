@@ -13,8 +13,9 @@ from kissapi.headers import is_token
 
 Fields = dict[bytes, bytes | list[bytes]]
 
-# The fields that are read here; the last one is read by httptools.
-FRAMING = frozenset((b"connection", b"content-length", b"expect", b"transfer-encoding", b"proxy-connection"))
+# The fields that are read here; the last of LENGTHS is read by httptools.
+LENGTHS = frozenset((b"content-length", b"expect", b"transfer-encoding", b"proxy-connection"))
+FRAMING = LENGTHS | {b"connection"}
 
 
 class Framing:

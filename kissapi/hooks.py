@@ -5,7 +5,7 @@ With no hooks that callable is the handler itself. Whatever it is, calling it gi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +33,12 @@ def compose(handler: Handler, before: Sequence[Handler] = (), after: Sequence[Ha
     async def hooked(request: Request) -> Any:
         for hook in before:
             outcome = hook(request)
-            if isinstance(outcome, Awaitable):
+            if hasattr(outcome, "__await__"):
                 await outcome
         result = await call(request)
         for hook in after:
             outcome = hook(request, result)
-            if isinstance(outcome, Awaitable):
+            if hasattr(outcome, "__await__"):
                 outcome = await outcome
             if outcome is not None:
                 result = outcome
@@ -62,7 +62,7 @@ def as_coroutine_function(handler: Handler) -> Call:
     async def threaded(request: Request) -> Any:
         result = await to_thread(handler, request)
         # A sync wrapper round an async handler (a decorator, a lambda) hands back its coroutine.
-        return await result if isinstance(result, Awaitable) else result
+        return await result if hasattr(result, "__await__") else result
 
     return threaded
 

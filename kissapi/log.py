@@ -146,15 +146,15 @@ class Log:
             return
         self._stream.flush()  # what the app has printed comes first
         backlog, most = self._backlog, select.PIPE_BUF
-        # So much fits for certain where poll sees room, and arrives in one piece: no other process that writes
-        # there, another worker for example, can come between. Hence whole lines.
+        # So much fits for certain where poll sees room, and arrives in one piece: nothing of another process
+        # that writes there, a worker for example, can come between. Hence whole lines.
         while backlog and room.poll(0):
             end = backlog.rfind(b"\n", 0, most) + 1
             del backlog[: os.write(pipe, backlog[: end or most])]
 
     def _line(self, level: str, text: str) -> None:
         self._lines.append(f"{time.strftime('%H:%M:%S')} {self._levels[level]} {text}\n")
-        self.flush()
+        self.tick()  # no line after this one may bear an earlier time
 
 
 class LoggerLog(Log):
@@ -220,6 +220,8 @@ def foreign_await(error: BaseException) -> str | None:
                 "use kissapi.sleep, kissapi.to_thread"
             )
         trace = trace.tb_next
+    if type(error) is RuntimeError and str(error) == "no running event loop":  # asked in C: no frame to see
+        return "a running asyncio loop was asked for, and this server runs on selectors: use kissapi.sleep"
     return None
 
 

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kissapi.fail import Fail
-from kissapi.framing import FRAMING, Body, Framing
+from kissapi.framing import FRAMING, LENGTHS, Body, Framing
 from kissapi.host import is_authority
 from kissapi.limits import Limits
 from kissapi.request_line import QUERY_BYTES, method_failure, read_request_line, refuse_bytes
@@ -237,7 +237,11 @@ class HttpParser:
             self._check_host(host)
         if self._authority is not None:
             fields[b"host"] = self._authority.encode()  # RFC 9112 §3.2.2: the target says it better
-        if request.http_version == "1.1" and FRAMING.isdisjoint(fields):
+        if request.http_version == "1.1" and (
+            FRAMING.isdisjoint(fields)
+            # Every browser says it, to no effect.
+            or (fields.get(b"connection") == b"keep-alive" and LENGTHS.isdisjoint(fields))
+        ):
             self._finished = True
         else:
             self._frame(fields)

@@ -133,6 +133,8 @@ class Response:
 
         Raises `ValueError` for a name that is no token and for a value that a cookie may not hold.
         """
+        if max_age is not None and not isinstance(max_age, int):
+            raise ValueError(f"max_age is a number of seconds, not {max_age!r}")
         if not is_token(name):
             raise ValueError(f"{name!r} is no name for a cookie: letters, digits and !#$%&'*+-.^_`|~ only")
         if not _NO_COOKIE.isdisjoint(f"{value}{path}{domain}{same_site}"):

@@ -132,7 +132,7 @@ class Server:
         if self.service is not None:
             raise RuntimeError("this server is running already")
         self._forced = False
-        loop = self._loop = running_loop()
+        loop = running_loop()
         backend = self._backend()
         if not isinstance(loop, backend.Loop):
             raise RuntimeError(
@@ -156,6 +156,7 @@ class Server:
                 sock.close()
             raise
         self.router._serve(1)
+        self._loop = loop
         threads.limit = self.limits.max_threads
         self._stop_asked = loop.create_future()
         adopt = backend.adopter(loop, service)
@@ -168,8 +169,7 @@ class Server:
         service.on_closed = self._room_again
         self.port = listening[0].getsockname()[1]
         log.info(f"Serving on {self.url}")
-        library = getattr(self.parser_class, "library", None)
-        if library is not None and library.__name__.startswith("kissapi."):
+        if self.parser_class is HttpParser and HttpParser.library.__name__.startswith("kissapi."):
             log.info("Parsing HTTP in pure Python; with httptools installed it is faster")
         return self
 
@@ -186,14 +186,17 @@ class Server:
             while service.connections and service.time() < deadline and not self._forced:
                 await sleep(0.01)
         finally:
-            for connection in tuple(service.connections):
-                if connection.transport is not None:  # else it has been accepted this very moment
-                    connection.transport.abort()
-            for _turn in range(3):  # connection_lost, the cancelled handlers, what they wait for in `finally`
-                await sleep(0)
             self.router._serve(-1)
-            service.log.finish()
             self.service = self._loop = None
+            for connection in tuple(service.connections):
+                connection.abort("stopped")
+            try:
+                for _turn in range(
+                    3
+                ):  # connection_lost, the cancelled handlers, what their `finally` waits for
+                    await sleep(0)
+            finally:
+                service.log.finish()
 
     def _backend(self) -> Any:
         if self.backend == "selectors":
@@ -213,13 +216,19 @@ class Server:
         loop = running_loop()
         signals = (signal.SIGINT, signal.SIGTERM) if _in_main_thread() else ()
         for number in signals:
-            loop.add_signal_handler(number, self._ask_to_stop)
+            try:
+                loop.add_signal_handler(number, self._ask_to_stop)
+            except NotImplementedError:  # asyncio on Windows
+                signal.signal(number, lambda *_: self.stop())
         try:
             async with self:
                 await self._stop_asked
         finally:
             for number in signals:
-                loop.remove_signal_handler(number)
+                try:
+                    loop.remove_signal_handler(number)
+                except NotImplementedError:
+                    signal.signal(number, signal.SIG_DFL)
 
     def _ask_to_stop(self) -> None:
         if self._stop_asked.done():

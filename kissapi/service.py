@@ -65,6 +65,11 @@ class Service:
         request = request_class()
         request._connection = None  # a class that forbids it would fail at every request
         sample = parser_class(request)
+        for name in ("_finished", "feed_data"):
+            if not hasattr(sample, name):
+                raise TypeError(
+                    f"{type(sample).__name__} is no parser: it has no {name}; see kissapi/parser.py"
+                )
         self.parser_takes_limits = hasattr(sample, "limits")
         self.reuses_parser = hasattr(sample, "reset")
         self.parser_keeps_alive = hasattr(sample, "should_keep_alive")
@@ -98,10 +103,14 @@ class Service:
     def _tick(self) -> None:
         self._read_clock()
         now = self.time()
+        self._timer = self.loop.call_later(self._period, self._tick) if self.connections else None
         for connection in tuple(self.connections):
             if connection.deadline <= now:
-                connection.tick(now)
-        self._timer = self.loop.call_later(self._period, self._tick) if self.connections else None
+                try:
+                    connection.tick(now)
+                except Exception as error:  # one broken connection must not stop the clock for all others
+                    self.log.error(f"{connection!r} failed at its deadline", error)
+                    connection.abort("failed")
 
     # The connections
 
@@ -136,18 +145,17 @@ class Service:
                 return respond(error)
             except Exception as wrong:
                 error = wrong
-        if isinstance(error, KeyboardInterrupt):
-            raise error
         self.log.failure(request, self.name_of(request), error)
         return Response(b"Internal Server Error", 500)
 
-    def client_left(self, request: Request, task: Any, started: float) -> None:
-        """The client went away before its answer was complete; the handler was cancelled."""
+    def unanswered(self, connection: Connection, request: Request, task: Any) -> None:
+        """The connection ended before the answer was complete; the handler was cancelled."""
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, Fail):
             self.log.failure(request, self.name_of(request), error)
         if self.answered is not None:
-            self.log.unanswered(request, "client left", self.clock() - started)
+            why = connection.ending or "client left"
+            self.log.unanswered(request, why, self.clock() - connection.started)
 
     def cut(self, connection: Connection, request: Request) -> None:
         """End a connection in the middle of an answer, so that the client cannot take it for a whole one."""

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 _END = object()
 
 
-async def stream(connection: Connection, body: Any, chunked: bool) -> int:
-    """Send what `body`, a sync or async iterator, gives: `str` or `bytes`. Returns how many bytes that was.
+async def stream(connection: Connection, head: bytes, body: Any, chunked: bool) -> int:
+    """Send `head` and what `body`, a sync or async iterator, gives: `str` or `bytes`. Returns the size of that.
 
+    The head goes out with the first piece: what is raised before that can still be answered in full.
     A sync iterator may block, so it is asked in a worker thread. However this ends, the iterator is closed.
     """
-    write = connection.transport.write
     asynchronous = hasattr(body, "__anext__")
     size = 0
     try:
@@ -29,16 +29,19 @@ async def stream(connection: Connection, body: Any, chunked: bool) -> int:
             if piece is _END:
                 break
             data = piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))  # no int, no list
-            if data:  # an empty chunk would end the body
-                size += len(data)
-                write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+            size += len(data)
+            if data and chunked:  # an empty chunk would end the body
+                data = b"%x\r\n%b\r\n" % (len(data), data)
+            if data:
+                connection.send(head + data)
+                head = b""
             if connection.writable:
                 await sleep(0)  # a generator that never waits must not hold up the others
             else:
                 connection.on_writable = running_loop().create_future()
                 await connection.on_writable
-        if chunked:
-            write(b"0\r\n\r\n")
+        if head or chunked:
+            connection.send(head + b"0\r\n\r\n" * chunked)
     finally:
         connection.on_writable = None
         if asynchronous:

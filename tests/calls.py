@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -18,9 +19,11 @@ def count_calls(function: Callable[..., object], *arguments: Any) -> int:
             calls += 1
 
     before = sys.getprofile()
+    gc.disable()  # a collection has callbacks, too: Hypothesis's
     sys.setprofile(profile)
     try:
         function(*arguments)
     finally:
         sys.setprofile(before)
+        gc.enable()
     return calls - 1  # the last is setprofile

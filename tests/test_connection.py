@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kissapi import Request, Router, sleep
+from kissapi import Fail, Request, Response, Router, sleep
 from kissapi.connection import BUSY, CLOSED, CLOSING, IDLE, STREAMING
 from tests.app import router
 from tests.wire import Wire, exchange, parse_answers, split
@@ -352,7 +352,8 @@ def test_a_stalled_client_is_cut_off_after_the_last_answer_too() -> None:
 
 def test_a_generator_streams_in_chunks_or_until_the_end(parser_class: Any) -> None:
     wire = Wire(router, parser_class).send(get("/stream") + GET)
-    assert wire.connection.state is STREAMING
+    assert wire.connection.state is BUSY  # until the first piece is there
+    assert wire.wait(0.0015).connection.state is STREAMING
     answers = parse_answers(wire.wait(1).received)
     assert [body for _, _, body in answers] == [b"0 1 2 ", b"Hello, world!"]
     wire = (
@@ -378,6 +379,70 @@ def test_a_stream_that_fails_is_cut_never_a_second_head() -> None:
     assert wire.received.count(b"HTTP/1.1") == 1
     assert not wire.received.endswith(b"0\r\n\r\n")
     assert any("ZeroDivisionError" in line for line in wire.lines)
+
+
+def test_what_a_generator_raises_before_its_first_piece_is_answered_in_full(parser_class: Any) -> None:
+    own = Router()
+
+    @own.get("/")
+    async def refuses(req: Request) -> Any:
+        await sleep(1)
+        raise Fail(403, "no")
+        yield ""
+
+    wire = Wire(own, parser_class).send(GET + GET).wait(3)
+    assert statuses(wire.received) == [403, 403]
+    assert not wire.closed
+
+
+def test_head_of_a_stream_is_framed_as_its_version_allows() -> None:
+    closed = []
+
+    class Pieces:
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> str:
+            raise StopIteration
+
+        def close(self) -> None:
+            closed.append(1)
+
+    own = Router()
+
+    @own.get("/{status:int}")
+    async def stream(req: Request) -> Response:
+        return Response(Pieces(), req.params["status"])
+
+    for version, status, field in (("1.1", 200, "chunked"), ("1.0", 200, None), ("1.1", 204, None)):
+        data = exchange(own, get(f"/{status}", method="HEAD", version=version))
+        [(_, fields, _)] = parse_answers(data, ["HEAD"])
+        assert fields.get("transfer-encoding") == field
+    assert len(closed) == 3
+
+
+def test_100_continue_is_not_said_where_nobody_wants_the_body(parser_class: Any) -> None:
+    head = b"POST /nope HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    assert statuses(Wire(router, parser_class).send(head).received) == [404]
+
+
+def test_a_head_keeps_its_deadline_while_the_client_does_not_read() -> None:
+    wire = Wire(router, room=10, head_timeout=10, write_timeout=30).send(get("/big/100000") + GET[:10])
+    wire.wait(5).take().wait(6)
+    assert statuses(wire.received) == [200]
+    wire.wait(6)
+    assert statuses(wire.received) == [200, 408]
+
+
+def test_one_broken_connection_does_not_stop_the_clock() -> None:
+    wire = Wire(router, idle_timeout=15)
+    other = Wire(router, service=wire.service)
+    has_input, wire.service.has_input = wire.service.has_input, lambda transport: bool(1 / 0)
+    wire.wait(20)
+    assert wire.transport.aborted
+    assert other.transport.aborted
+    wire.service.has_input = has_input
+    assert Wire(router, service=wire.service).wait(20).closed
 
 
 def test_a_stream_waits_for_its_reader_and_ends_with_it() -> None:

@@ -74,7 +74,10 @@ TABLE: dict[str, tuple[str, str]] = {
         "asyncio's names, small; it knows nothing of HTTP",
     ),
     "kissapi.awaitables": ("sys .threads", "what a handler can await on every backend"),
-    "kissapi.log": ("logging os sys time traceback colorama .compat.colorama", "lines for people"),
+    "kissapi.log": (
+        "io logging os select stat sys time traceback colorama .compat.colorama",
+        "lines for people",
+    ),
     "kissapi.compat": ("", "stand-ins, each in its file"),
     "kissapi.compat.*": ("re sys threading .compat", "what every Python has, and other stand-ins"),
 }

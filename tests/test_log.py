@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import select
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from kissapi import Fail, Request, Response, Router
-from kissapi.log import GATHER, Log, escape, wants_colour
+from kissapi.log import BACKLOG, GATHER, LAST_WORDS, Log, escape, wants_colour
 from tests.wire import Wire
 
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -200,6 +204,102 @@ def test_a_stream_that_cannot_be_written_costs_no_request(stream: Any) -> None:
     line_of(log)
     log.error("x")
     log.tick()
+
+
+# A pipe
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, io.TextIOWrapper]]:
+    """The reader's end and a text stream on the writer's, as standard output is one."""
+    if not hasattr(select, "poll"):
+        pytest.skip("this system cannot say whether a pipe has room")
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    with open(writer, "w", encoding="utf-8") as stream:
+        yield reader, stream
+        os.close(reader)
+
+
+def fill(log: Log, lines: int, start: int = 0) -> None:
+    for number in range(start, start + lines):
+        log.answered([(Request(path=f"/{number}"), 200, 13, 0.0)], 0.0)
+    log.tick()
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"GET /(\d+) ", text)]
+
+
+def drained(reader: int, log: Log) -> str:
+    """All that comes when somebody reads."""
+    data = b""
+    while True:
+        try:
+            data += os.read(reader, 1 << 20)
+        except BlockingIOError:
+            return data.decode()
+        log.tick()
+
+
+def test_a_pipe_nobody_reads_costs_no_time_and_its_reader_gets_every_line_later(pipe: Any) -> None:
+    reader, stream = pipe
+    log = Log(stream)
+    fill(log, 10_000)  # half a MiB: the pipe takes an eighth of it
+    assert numbers(drained(reader, log)) == list(range(10_000))
+
+
+def test_what_is_too_much_to_keep_is_counted_and_told_of_where_it_is_missing(pipe: Any) -> None:
+    reader, stream = pipe
+    log = Log(stream)
+    fill(log, 40_000)
+    kept = len(log._backlog)
+    assert BACKLOG <= kept < BACKLOG + 2 * GATHER
+    fill(log, 1000, 40_000)
+    assert len(log._backlog) == kept
+    text = drained(reader, log)
+    fill(log, 10, 50_000)
+    text += drained(reader, log)
+    (told,) = re.findall(
+        r"\[WARNING\] nobody reads this log fast enough: (\d+) lines are missing here\n", text
+    )
+    before, _, after = text.partition("[WARNING]")
+    assert numbers(before) == list(range(41_000 - int(told)))
+    assert numbers(after) == list(range(50_000, 50_010))
+
+
+def test_a_line_longer_than_a_pipe_takes_at_once_is_whole(pipe: Any) -> None:
+    reader, stream = pipe
+    log = Log(stream)
+    log.error("é" * 100_000)
+    assert drained(reader, log) == "12:35:01 [ERROR] " + "é" * 100_000 + "\n"
+
+
+def test_what_the_app_prints_keeps_its_place_between_the_lines(pipe: Any) -> None:
+    reader, stream = pipe
+    log = Log(stream)
+    log.info("one")
+    print("two", file=stream)
+    log.info("three")
+    assert [line.split()[-1] for line in drained(reader, log).splitlines()] == ["one", "two", "three"]
+
+
+def test_at_the_end_a_full_pipe_holds_nobody_up_for_long(pipe: Any) -> None:
+    log = Log(pipe[1])
+    fill(log, 10_000)
+    start = time.monotonic()
+    log.finish()
+    assert LAST_WORDS <= time.monotonic() - start < LAST_WORDS + 0.5
+
+
+def test_a_pipe_whose_reader_is_gone_costs_no_request() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream = open(writer, "w", encoding="utf-8")  # noqa: SIM115
+    log = Log(stream)
+    fill(log, 10_000)
+    assert not log._backlog
+    stream.close()
 
 
 def test_a_program_without_standard_output_logs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

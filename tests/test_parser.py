@@ -141,6 +141,28 @@ def test_should_keep_alive_is_the_parsers_word() -> None:
     assert wire.closed
 
 
+def test_what_a_parser_raises_anywhere_ends_only_its_connection() -> None:
+    class Unsure(LineParser):
+        def should_keep_alive(self) -> bool:
+            raise ZeroDivisionError
+
+    class Unmade(LineParser):
+        def __init__(self, request: Request) -> None:
+            if request._connection is not None:
+                raise ZeroDivisionError
+            super().__init__(request)
+
+    for parser_class in (Unsure, Unmade):
+        wire = Wire(hello, parser_class).send(b"/hello\n/hello\n")
+        assert wire.closed
+        assert any("ZeroDivisionError" in line for line in wire.lines)
+
+
+def test_a_class_that_is_no_parser_is_refused_at_the_start() -> None:
+    with pytest.raises(TypeError, match="it has no _finished"):
+        Wire(hello, lambda request: object())
+
+
 def test_without_a_word_of_the_parser_the_rule_is_that_of_http() -> None:
     class Closing(MyParser):
         def feed_data(self, data: bytes) -> None:

@@ -29,7 +29,9 @@ def run(
         while not task.done():
             try:
                 loop.run_until_complete(task)
-            except SystemExit:  # asyncio lets the one of a handler end the loop, and so every other request
+            except (SystemExit, KeyboardInterrupt):
+                # asyncio lets one that a handler raises end the loop, and so every other request. Ctrl-C
+                # comes another way: as a signal that `Server.loop` has taken over.
                 if task.done():
                     raise
 

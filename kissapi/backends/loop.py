@@ -160,9 +160,6 @@ class Task(Future):
                 self._settle(_DONE, stop.value, None)
         except CancelledError:
             self._settle(_CANCELLED, None, None)
-        except KeyboardInterrupt as interrupt:
-            self._settle(_DONE, None, interrupt)
-            raise
         except BaseException as raised:
             self._settle(_DONE, None, raised)
         else:

@@ -1,0 +1,21 @@
+"""Items: all there is to run, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.torture.bodies import bodies
+from tests.torture.churn import churn
+from tests.torture.crowds import crowds
+from tests.torture.descriptors import descriptors
+from tests.torture.floods import floods
+from tests.torture.handlers import handlers
+from tests.torture.logs import logs
+from tests.torture.resets import resets
+from tests.torture.scale import Scale
+from tests.torture.stops import stops
+
+ITEMS: dict[str, Callable[[str, Scale], str]] = {
+    item.__name__: item
+    for item in (handlers, resets, bodies, floods, logs, descriptors, crowds, churn, stops)
+}
