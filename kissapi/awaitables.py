@@ -76,6 +76,8 @@ async def to_thread(function: Callable[..., T], *args: Any) -> T:
 
 def _call(loop: Any, future: Any, context: Any, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
     """In the worker thread."""
+    if future.cancelled():
+        return  # whoever waited has gone while this call stood in the queue
     result: Any = None
     error: BaseException | None = None
     try:

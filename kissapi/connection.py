@@ -37,6 +37,7 @@ IDLE, BUSY, STREAMING = "IDLE", "BUSY", "STREAMING"
 CLOSING, CLOSED, UPGRADED = "CLOSING", "CLOSED", "UPGRADED"
 
 NEVER = float("inf")
+_WAITS = object()  # in place of a result that is not there yet
 BATCH = 64 * 1024  # answers to pipelined requests are joined into one write, up to about this size
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -138,13 +139,13 @@ class Connection:
             data = getattr(parser, "unread", b"")
             try:
                 task = service.spawn(service.handle(request))
-                if not task.done():
-                    self._wait_for_handler(task, data)
-                    break
-                result = task.result()
+                result = task.result() if task.done() else _WAITS
             except BaseException as error:
                 result = service.failure(request, error)
                 task = None  # the error holds this frame: no cycle by way of it
+            if result is _WAITS:
+                self._wait_for_handler(task, data)
+                break
             out.append(self._answer(request, result))
             self.request = None
             if self.close_after:
@@ -182,6 +183,8 @@ class Connection:
             self._settle()
         elif self.state is CLOSING:
             self.transport.close()
+        else:
+            self._watch_client()
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -220,9 +223,12 @@ class Connection:
         elif self.state is IDLE:
             if not self.service.has_input(self.transport):  # else a request has come this very moment
                 self._close()
-                self.transport.close()  # the last answer has long arrived: no need to read on for its sake
+                if not self.unsent:  # the last answer has long arrived: no need to read on for its sake
+                    self.transport.close()
+        elif self.service.is_gone(self.transport):
+            self.transport.abort()
         else:
-            self.deadline = NEVER
+            self._watch_client()
 
     def abort(self, why: str) -> None:
         """End at once; `why` is for the log, if a request is in hand."""
@@ -250,10 +256,10 @@ class Connection:
             self.since = service.time()
         self.fed += size
         self.deadline = self._rest_deadline()
-        if self.fed > limits.max_head + limits.max_body:
-            return self._refuse(
-                Fail(413, f"Content Too Large: at most {limits.max_head + limits.max_body} bytes")
-            )
+        # A parser that knows the limits keeps them itself, but chunks of one byte come in six.
+        most = limits.max_head + limits.max_body * (8 if service.parser_takes_limits else 1)
+        if self.fed > most:
+            return self._refuse(Fail(413, f"Content Too Large: a message may have {most} bytes"))
         if not getattr(parser, "expects_continue", False):
             return b""
         parser.expects_continue = False
@@ -382,7 +388,12 @@ class Connection:
 
     def _encode_by_parser(self, request: Request, response: Response) -> bytes:
         try:
-            return bytes(self.parser.encode(response))
+            if not isinstance(response.body, bytes):
+                raise TypeError("only HTTP streams: with encode(), a handler returns the whole of its answer")
+            answer = self.parser.encode(response)
+            if not isinstance(answer, (bytes, bytearray)):
+                raise TypeError(f"{type(self.parser).__name__}.encode must return bytes, not {answer!r}")
+            return bytes(answer)
         except Exception as error:
             self.service.failure(request, error)
             self.close_after = True  # there is no telling what the client would make of anything else
@@ -412,6 +423,7 @@ class Connection:
             size = task.result()
         except BaseException as error:
             answer = service.failure(request, error)
+            task = None  # the error holds this frame: no cycle by way of it
             if self.state is STREAMING:
                 service.cut(self, request)  # half a body must not pass for a whole one
                 return
@@ -435,6 +447,7 @@ class Connection:
         if self.reading:
             self.reading = False
             self.transport.pause_reading()
+        self._watch_client()
 
     def _flush(self, out: list[bytes]) -> float:
         """Write `out` at once, and start the stream that follows, if one does. Gives the time then."""
@@ -491,10 +504,19 @@ class Connection:
         if self.eof or not transport.can_write_eof():
             transport.close()
             return
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # the client has broken the connection, and we have yet to be told
+            transport.abort()
+            return
         if not self.reading:
             self.reading = True
             transport.resume_reading()
+
+    def _watch_client(self) -> None:
+        """What is not read tells nothing: a client that breaks the connection must be looked for."""
+        if self.state is BUSY or (self.state is STREAMING and self.writable):
+            self.deadline = self.service.time() + 1
 
     def _watch_writing(self) -> None:
         self.unsent = self.transport.get_write_buffer_size()
@@ -503,5 +525,6 @@ class Connection:
 
 def _wants_keep_alive(request: Request) -> bool:
     """HTTP's rule (RFC 9112 §9.3), for parsers that have no word of their own."""
-    options = [option.strip().lower() for option in request.headers.get("connection", "").split(",")]
+    fields = {name.lower(): value for name, value in request.headers.items()}  # a plain dict, perhaps
+    options = [option.strip().lower() for option in fields.get("connection", "").split(",")]
     return "close" not in options and (request.http_version != "1.0" or "keep-alive" in options)

@@ -89,6 +89,10 @@ def check_names(segments: list[Segment] | tuple[Segment, ...], path: str) -> Non
 
 
 def _segment(part: str, path: str) -> Segment:
+    if part[:1] in ("<", ":") or part in ("*", "**"):
+        raise ValueError(
+            f"a parameter is written {{name}}, or {{name:path}} for the rest: {part!r} in {path!r}"
+        )
     if "{" not in part and "}" not in part:
         try:
             return Segment("literal", canonical_literal(part))

@@ -160,6 +160,8 @@ def redirect(url: str, status: int = 302) -> Response:
 
 def html(text: str, status: int = 200) -> Response:
     """A page: `text` as text/html in UTF-8."""
+    if not isinstance(text, str):
+        raise TypeError(f"a page is a str, not {type(text).__name__}")
     return Response(text, status, content_type="text/html; charset=utf-8")
 
 
@@ -176,7 +178,14 @@ def convert(result: Any) -> tuple[Any, str | None]:
         return b"", None
     if isinstance(result, (Iterator, AsyncIterator)):
         return result, TEXT_UTF8  # what is text in it goes out as UTF-8
-    return codec.to_json(result), JSON
+    try:
+        return codec.to_json(result), JSON
+    except TypeError as error:
+        hint = "; is an await missing?" if hasattr(result, "__await__") else ""
+        raise TypeError(
+            "a handler may return str, bytes, None, a generator, a Response or what JSON can say, "
+            f"not {type(result).__name__}: {error}{hint}"
+        ) from None
 
 
 def respond(result: Any) -> Response:
@@ -226,7 +235,7 @@ def encode_usual(result: Any, tail: bytes) -> tuple[bytes, int] | None:
 def encode_head(response: Response, tail: bytes, length: int | None, chunked: bool = False) -> bytes:
     """The head of `response`, with `length` as Content-Length unless it is None."""
     lines = [STATUS_LINES[response.status]]
-    if response.content_type is not None:
+    if response.content_type is not None and response.status != 204:
         lines.append(f"Content-Type: {response.content_type}\r\n".encode("utf-8", "surrogateescape"))
     for name, value in response.headers.lines():
         if name not in _OWN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from logging import Logger
 
 BACKENDS = ("asyncio", "selectors")
+_PATIENCE = 1.0  # seconds from a second signal to an end without further ado
 
 
 class Server:
@@ -53,7 +55,8 @@ class Server:
         **limits: float | None,
     ) -> None:
         if backend not in BACKENDS:
-            raise ValueError(f'backend must be "asyncio" or "selectors", not {backend!r}')
+            hint = "; for uvloop: loop_factory=uvloop.new_event_loop" if backend == "uvloop" else ""
+            raise ValueError(f'backend must be "asyncio" or "selectors", not {backend!r}{hint}')
         if loop_factory is not None and backend != "asyncio":
             raise ValueError('loop_factory makes an asyncio loop: it goes with backend="asyncio"')
         if router is not None and not isinstance(router, Router):
@@ -66,6 +69,10 @@ class Server:
             raise TypeError(f"host must be a string, not {host!r}; a port has a name: Server(port=8000)")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be a number from 0 to 65535, not {port!r}")
+        if not isinstance(request_class, type) or not issubclass(request_class, Request):
+            raise TypeError(f"request_class must be Request or a subclass of it, not {request_class!r}")
+        if logger is not None and not hasattr(logger, "info"):
+            raise TypeError(f"logger must be a logging.Logger, not {logger!r}: logging.getLogger({logger!r})")
         self.host = host
         self.port = port
         self.router = router if router is not None else Router()
@@ -81,6 +88,8 @@ class Server:
         self._loop: Any = None
         self._stop_asked: Any = None
         self._forced = False
+        self._signalled = False
+        self._watchdog: threading.Timer | None = None
 
     def __repr__(self) -> str:
         return f"<Server {self.url} backend={self.backend!r}{'' if self.service else ' not running'}>"
@@ -108,7 +117,12 @@ class Server:
         except OSError as error:
             if self.service is not None or not hasattr(error, "cannot_listen"):
                 raise
+            if not _in_main_thread():
+                raise  # SystemExit would end a thread without a word
             raise SystemExit(f"kissapi: {error.strerror}") from None
+        finally:
+            if self._watchdog is not None:
+                self._watchdog.cancel()
 
     async def run(self) -> None:
         """Serve inside a running event loop until `stop()` or the task is cancelled; touches no signals.
@@ -131,7 +145,7 @@ class Server:
         """Start serving: `async with Server(port=0, router=router) as server: print(server.url)`."""
         if self.service is not None:
             raise RuntimeError("this server is running already")
-        self._forced = False
+        self._forced = self._signalled = False
         loop = running_loop()
         backend = self._backend()
         if not isinstance(loop, backend.Loop):
@@ -217,18 +231,33 @@ class Server:
         signals = (signal.SIGINT, signal.SIGTERM) if _in_main_thread() else ()
         for number in signals:
             try:
-                loop.add_signal_handler(number, self._ask_to_stop)
-            except NotImplementedError:  # asyncio on Windows
-                signal.signal(number, lambda *_: self.stop())
+                loop.add_signal_handler(number, _nothing)  # so that a signal wakes the loop
+            except NotImplementedError:  # asyncio on Windows, which wakes by itself
+                pass
+            signal.signal(number, self._on_signal)
         try:
             async with self:
                 await self._stop_asked
         finally:
             for number in signals:
+                signal.signal(number, signal.SIG_DFL)
                 try:
                     loop.remove_signal_handler(number)
                 except NotImplementedError:
-                    signal.signal(number, signal.SIG_DFL)
+                    pass
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        """Python calls this between two steps of whatever runs, even of a handler that holds up the loop."""
+        if not self._signalled:
+            self._signalled = True
+            self.stop()
+            return
+        self._forced = True
+        if self._watchdog is None:
+            # Not the loop's business: it may be held up, and at exit Python joins the threads of executors.
+            self._watchdog = threading.Timer(_PATIENCE, os._exit, (1,))
+            self._watchdog.daemon = True
+            self._watchdog.start()
 
     def _ask_to_stop(self) -> None:
         if self._stop_asked.done():
@@ -239,6 +268,10 @@ class Server:
     def _room_again(self) -> None:
         for listener in self._listeners:
             listener.resume()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _in_main_thread() -> bool:

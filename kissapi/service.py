@@ -58,6 +58,7 @@ class Service:
         self.answered: list[tuple[Request, int, int, float]] | None = [] if access_log else None
         self.stopping = False
         self.has_input = sockets.has_input
+        self.is_gone = sockets.is_gone
         self.connections: set[Connection] = set()
         self.on_closed: Callable[[], None] = _nothing
         self.parser_class = parser_class
@@ -166,7 +167,7 @@ class Service:
     def held_up(self, request: Request, seconds: float) -> None:
         """A handler has kept all others waiting; say so, once for each handler."""
         name = self.name_of(request)
-        if name not in self._warned:
+        if name != "the router" and name not in self._warned:
             self._warned.add(name)
             self.log.warning(
                 f"handler {name} held up the loop for {seconds * 1000:.0f} ms: "

@@ -92,6 +92,16 @@ def has_input(transport: Any) -> bool:
     return bool(poll.poll(0))
 
 
+def is_gone(transport: Any) -> bool:
+    """Whether the client has broken the connection; that it sends no more is no such sign."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0 or not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(sock, 0)
+    return bool(poll.poll(0))  # POLLERR or POLLHUP, which are always told
+
+
 def reset(transport: Any) -> None:
     """Close at once with a reset: where the end of the connection ends the body, FIN would be a lie."""
     sock = transport.get_extra_info("socket")

@@ -16,7 +16,7 @@ _END = object()
 
 
 async def stream(connection: Connection, head: bytes, body: Any, chunked: bool) -> int:
-    """Send `head` and what `body`, a sync or async iterator, gives: `str` or `bytes`. Returns the size of that.
+    """Send `head`, then what `body`, a sync or async iterator, gives: `str` or `bytes`. Returns its size.
 
     The head goes out with the first piece: what is raised before that can still be answered in full.
     A sync iterator may block, so it is asked in a worker thread. However this ends, the iterator is closed.

@@ -312,6 +312,16 @@ def test_an_empty_line_behind_a_request_begins_no_other(parser_class: Any) -> No
     assert statuses(bounded.received) == [400]
 
 
+def test_a_client_that_breaks_off_is_noticed_while_nothing_is_read() -> None:
+    wire = Wire(router).send(get("/sleep/60.0") + GET)
+    assert not wire.transport.reading
+    wire.service.is_gone = lambda transport: True
+    wire.wait(3)
+    assert wire.transport.aborted
+    assert wire.connection.state is CLOSED
+    assert "client left" in wire.lines[-1]
+
+
 # Back-pressure
 
 

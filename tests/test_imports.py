@@ -57,7 +57,7 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "kissapi.sockets": ("errno select socket struct", "binding and accepting"),
     "kissapi.server": (
-        "signal threading .awaitables .backends .limits .log .parser .request .router .service .sockets",
+        "os signal threading .awaitables .backends .limits .log .parser .request .router .service .sockets",
         "the life of a server; the backend is imported when it is known",
     ),
     "kissapi.backends": ("", "what a backend is, in words"),

@@ -178,7 +178,7 @@ class Task(Future):
                 self._loop.call_soon(self._step, None, wrong)
         finally:
             # A raised error holds this frame and those below: no cycle by way of them.
-            self = error = None  # type: ignore[assignment]  # noqa: PLW0642
+            self = woken_by = error = None  # type: ignore[assignment]  # noqa: PLW0642
 
 
 class Timer:

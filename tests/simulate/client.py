@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.simulate.traffic import CUT, NEVER, Expected, Item
+from tests.simulate.traffic import CUT, NEVER, WHOLE, Expected, Item
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [ -~]*")
 FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ([\t -~\x80-\xff]*)")
@@ -34,6 +34,7 @@ class Client:
         self.end_arrived = False
         self.over = False  # what it says now is never answered
         self.gone = False  # reset by the client
+        self.gone_at = 0.0
         self.expected: list[Expected] = []
         # What it hears.
         self.opened_at = world.now
@@ -138,7 +139,7 @@ class Client:
         ):
             world.count["lingered"] += 1
         else:
-            self.fail(f"aborted for no reason: {before} {self.link.unsent()} {due}")
+            self.fail(f"aborted for no reason ({self.link.connection!r}), {due}")
 
     def due(self) -> Expected | None:
         """The next answer."""
@@ -218,7 +219,7 @@ class Client:
         assert close, f"{status}, and more to come"
         self.over = True
         del self.expected[self.answered + 1 :]
-        self.expected[self.answered] = due._replace(status=status, body=None, close=True)
+        self.expected[self.answered] = due._replace(status=status, body=None, close=True, fate=WHOLE)
         if status == 400:
             assert self.end_arrived, f"{status}, not {due}"
             world.count["broken off"] += 1

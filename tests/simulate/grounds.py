@@ -77,6 +77,16 @@ class WireTransport(wire.FakeTransport):
         super().abort()
 
 
+class WireLoop(wire.FakeLoop):
+    """The fake loop, tidied: an error may hold its frames, and they would hold what raised it."""
+
+    def run(self) -> None:
+        while self.calls:
+            callback, arguments = self.calls.popleft()
+            callback(*arguments)
+            del callback, arguments
+
+
 class Backlog(deque[bytes]):
     """What a client has sent and the server not yet read."""
 
@@ -96,7 +106,7 @@ class WireGround:
 
     def __init__(self, world: Any, settings: Any) -> None:
         self.world = world
-        self.loop = wire.FakeLoop()
+        self.loop = WireLoop()
         self.loop.now = 0.0
         self.service = Service(
             loop=self.loop,
@@ -109,6 +119,7 @@ class WireGround:
             clock=self.loop.time,
         )
         self.service.has_input = self._has_input
+        self.service.is_gone = lambda transport: bool(transport.lost)
         self.wires: dict[int, wire.Wire] = {}
 
     def start(self) -> None:
@@ -201,6 +212,9 @@ class WireGround:
     def finished(self) -> bool:
         return not self.service.connections
 
+    def main(self) -> Any:
+        return io.StringIO()  # nothing to be closed
+
     def leftovers(self) -> list[str]:
         live = [timer for _, _, timer in self.loop.timers if timer.callback is not None]
         return [f"timer {timer.callback}" for timer in live]
@@ -271,6 +285,8 @@ class ServerGround:
         service.has_input = lambda transport: bool(
             transport.get_extra_info("socket").events() & 1  # EVENT_READ
         )
+
+        service.is_gone = lambda transport: bool(transport.get_extra_info("socket").reset)
 
     def now(self) -> float:
         return self.time
@@ -343,6 +359,9 @@ class ServerGround:
 
     def finished(self) -> bool:
         return bool(self.task.done())
+
+    def main(self) -> Any:
+        return self.task._coroutine
 
     def leftovers(self) -> list[str]:
         self.task.result()

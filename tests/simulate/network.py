@@ -219,6 +219,7 @@ class FakeThreads(Threads):
         try:
             call()
         finally:
+            del call  # an error may hold this frame: no cycle by way of it
             running.loop = before
         return True
 

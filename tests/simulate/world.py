@@ -24,6 +24,7 @@ from tests.simulate.client import Client
 from tests.simulate.grounds import Link, ServerGround, WireGround, WireTransport
 from tests.simulate.network import FakeThreads, SimulatedTransport
 from tests.simulate.plan import Plan, Step
+from tests.simulate.traffic import NEVER as UNANSWERED
 
 # What may follow what, as in the table at the head of connection.py.
 LEGAL = {
@@ -154,11 +155,21 @@ class World:
                 self._run(on_step)
                 return Outcome(self.count, self.changes)
             finally:
+                self._abandon()
                 del Watched.world
                 self.ground = None
                 self.clients.clear()
                 if collecting:
                     gc.enable()
+
+    def _abandon(self) -> None:
+        """Whatever a failure has left in the middle of something."""
+        for coroutine in [task._coroutine for task in self.tasks] + [self.ground.main()]:
+            try:
+                coroutine.close()
+            except BaseException:
+                pass  # it wanted to wait for something
+        self.tasks.clear()
 
     def _run(self, on_step: Any) -> None:
         self.ground = (WireGround if self.plan.ground == "wire" else ServerGround)(self, self.plan)
@@ -168,9 +179,8 @@ class World:
         spawn = service.spawn
 
         def spawn_and_note(coroutine: Any) -> Any:
-            task = spawn(coroutine)
-            self.tasks.append(task)
-            return task
+            self.tasks.append(spawn(coroutine))  # in no local: an error would hold this frame, and that the task
+            return self.tasks[-1]
 
         service.spawn = spawn_and_note
         steps = [*self.plan.steps, *self._last_steps()]
@@ -242,6 +252,7 @@ class World:
         client = self.clients.get(step.client)
         if client is not None and not client.gone and client.ended != "abort":
             self.count["resets"] += 1
+            client.gone_at = self.now
             self.ground.reset(client)
 
     def wait(self, step: Step) -> None:
@@ -292,7 +303,8 @@ class World:
         parser = connection.parser
         if parser is not None:
             law(len(getattr(parser, "_head", b"")) <= self.limits.max_head + self.limits.read_size, "long head")
-            law(len(getattr(parser, "_body", b"")) <= self.limits.max_body, "long body")
+            body = getattr(parser, "_body", None)
+            law(body is None or len(body.data) <= self.limits.max_body, "long body")
         if state is CLOSED:
             law(connection not in service.connections, "is closed, and still among the connections")
             law(not connection.pending and parser is None, "is closed, and keeps what came")
@@ -302,6 +314,8 @@ class World:
                 if link.connection is connection:
                     link.connection = link.transport = None
             return
+        if client.gone and settled:
+            law(self.now - client.gone_at < 2 + 2 * service._period, "has not noticed that the client is gone")
         if client.ended == "abort" or client.gone or not settled:
             return
         law(connection.deadline > self.now - 2 * service._period - 1e-6, "has an old deadline")
@@ -310,7 +324,10 @@ class World:
         if state in (BUSY, STREAMING):
             law(connection.task is not None, "has no task")
             law(connection.request is not None or connection.stream is not None, "has no request")
-            law(not connection.writable or connection.deadline == NEVER, "has a deadline while it works")
+            law(
+                not connection.writable or connection.deadline == NEVER or connection.deadline <= self.now + 1,
+                "has a deadline while it works",  # but the one at which it looks whether the client is there
+            )
         elif state is CLOSING:
             law(bool(client.ended), "says nothing of its end")
             law(connection.deadline < NEVER, "has no deadline")
@@ -341,7 +358,7 @@ class World:
             due = client.due()
             if client.gone or client.ended or due is None or client.link.connection is None:
                 continue
-            if due.end <= client.read and due.exact and due.fate is not NEVER and not client.last:
+            if due.end <= client.read and due.exact and due.fate is not UNANSWERED and not client.last:
                 self.fail(f"{client} is owed {due}")
 
     def check_end(self) -> None:
@@ -359,6 +376,7 @@ class World:
         for task in self.tasks:
             if not task.done():
                 self.fail(f"still at work: {task} {task._coroutine}")
+            del task  # it holds all there was
         self.tasks.clear()
         for left in self.ground.leftovers():
             self.fail(f"left over: {left}")
