@@ -207,8 +207,8 @@ class Connection:
             self.on_writable.set_result(None)
         if self.state is IDLE:
             self._go_on()
-        elif self.state is not CLOSING:
-            self.deadline = NEVER
+        else:
+            self._watch_client()
 
     def tick(self, now: float) -> None:
         """The deadline has passed."""
@@ -238,7 +238,9 @@ class Connection:
 
     def drain(self, deadline: float) -> None:
         """The server stops: what is in hand is answered, and until `deadline` one more request may come."""
-        if self.state is IDLE and not self._is_reading() and self.transport is not None:
+        # Who has yet to take an answer is not idle; once it is taken, `_settle` sets the deadline of that time.
+        at_rest = self.state is IDLE and self.writable and not self._is_reading()
+        if at_rest and self.transport is not None:
             self.deadline = min(self.deadline, deadline)
 
     # One message
@@ -282,7 +284,7 @@ class Connection:
     def _wait_for_handler(self, task: Any, data: bytes) -> None:
         self.state = BUSY
         self.task = task
-        self.deadline = NEVER
+        self._watch_client()
         if data:
             self._hold(data)
         task.add_done_callback(self._handler_done)
@@ -402,7 +404,7 @@ class Connection:
     def _start_stream(self) -> None:
         assert self.stream is not None
         _, response, head, chunked = self.stream
-        self.deadline = NEVER
+        self._watch_client()
         self.task = self.service.spawn(stream(self, head, response.body, chunked))
         self.task.add_done_callback(self._stream_done)
 
@@ -515,8 +517,8 @@ class Connection:
 
     def _watch_client(self) -> None:
         """What is not read tells nothing: a client that breaks the connection must be looked for."""
-        if self.state is BUSY or (self.state is STREAMING and self.writable):
-            self.deadline = self.service.time() + 1
+        if self.writable and (self.state is BUSY or self.state is STREAMING):
+            self.deadline = NEVER if self.reading and not self.eof else self.service.time() + 1
 
     def _watch_writing(self) -> None:
         self.unsent = self.transport.get_write_buffer_size()

@@ -110,8 +110,9 @@ class Client:
 
     def _ends_at_rest(self) -> None:
         world, due = self.world, self.due()
-        if due is not None and due.start < self.arrived:
-            self.fail(f"ends though {due} has arrived")
+        begun = due is not None and due.start < self.arrived
+        if begun and (due.exact or not self.answered or self.expected[self.answered - 1].end != due.end):
+            self.fail(f"ends though {due} has arrived")  # within a case nobody here knows where a request begins
         quiet = world.now - max(self.wrote_at, self.opened_at)
         if self.end_arrived:
             return
@@ -181,7 +182,9 @@ class Client:
         assert b"date" in fields, head
         assert not (b"content-length" in fields and b"transfer-encoding" in fields), head
         close = fields.get(b"connection", b"").lower() == b"close"
-        bodyless = self._judge(status, due, close) or status in (204, 304)
+        bodyless = self._judge(status, due, close)
+        if status in (204, 304):
+            bodyless = True
         self.last = close
         self.world.count["answers"] += 1
         self.world.count[f"{status // 100}xx"] += 1

@@ -14,7 +14,7 @@ from kissapi.pure import PureHttpParser
 from tests.simulate.app import EACH
 from tests.simulate.traffic import Item, item
 
-CLIENTS = 6
+CLIENTS = 10
 QUICK = {
     "head_timeout": 2, "body_timeout": 3, "idle_timeout": 2.5, "write_timeout": 4, "linger_timeout": 0.5,
     "drain_timeout": 0.3, "shutdown_timeout": 5,
@@ -65,7 +65,7 @@ def make(seed: int) -> Plan:
     numbers = [client * EACH for client in range(CLIENTS)]
     steps = []
     weights = dice.choice((CALM, CALM, CROWDED, ROUGH))
-    for what in dice.choices(list(weights), list(weights.values()), k=dice.randint(8, 70)):
+    for what in dice.choices(list(weights), list(weights.values()), k=dice.randint(8, 100)):
         client = dice.randrange(busiest)
         late = dice.random() < 0.2
         if what == "say":

@@ -60,7 +60,7 @@ STREAMS = {"": 8, "raises": 2, "cancels": 1, "odd": 1}
 def item(dice: random.Random, number: int) -> Item:
     """What is said next, by request `number`."""
     kind = dice.random()
-    if kind < 0.12:
+    if kind < 0.1:
         return from_case(dice)
     if kind < 0.55:
         name = dice.choices(list(PLAIN), [weight for _, _, weight in PLAIN.values()])[0]
@@ -81,7 +81,7 @@ def item(dice: random.Random, number: int) -> Item:
     name = dice.choices(list(STREAMS), list(STREAMS.values()))[0]
     fate = CUT if name else WHOLE
     maker = dice.choice(("stream", "stream", "lines"))
-    count, size, ms = dice.randint(0, 6), dice.choice((0, 10, 5000, 30_000)), dice.choice((0, 1, 300))
+    count, size, ms = dice.randint(0, 6), dice.choice((0, 10, 5000, 30_000)), dice.choice((0, 0, 1, 1, 300, 300, 30_000))
     path = f"/{maker}{name}/{number}/{count}/{size}/{ms}"
     whole = b"".join(pieces(number, count, size))
     if fate is CUT and not count:  # no piece, so the head is not out yet
@@ -103,7 +103,7 @@ def request(
     """A GET or HEAD without a body of its own."""
     method = dice.choice(("GET",) * 7 + ("HEAD",))
     version, field = dice.choice(
-        (("1.1", ""),) * 16 + (("1.1", "close"), ("1.1", "x, keep-alive"), ("1.0", ""), ("1.0", "keep-alive"))
+        (("1.1", ""),) * 30 + (("1.1", "close"), ("1.1", "x, keep-alive"), ("1.0", ""), ("1.0", "keep-alive"))
     )
     bodyless = method == "HEAD"
     closes = closes or field == "close" or (version == "1.0" and not field)
@@ -149,8 +149,9 @@ def from_case(dice: random.Random) -> Item:
     for index, answer in enumerate(finals):
         last = index == len(finals) - 1
         end = size + 1 if last and case.cut else size  # a cut one is never complete
+        start = len(case.data) - len(case.data.lstrip(b"\r\n"))  # empty lines begin no request
         plain = Expected(
-            0, size, end, 0, bodyless=False, close=last and case.closes, interim=interim, exact=False
+            start, size, end, 0, bodyless=False, close=last and case.closes, interim=interim, exact=False
         )
         if isinstance(answer, int):
             answers.append(plain._replace(status=answer))
