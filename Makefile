@@ -1,7 +1,7 @@
 # The only door: every task is a target here, and all that a target makes goes to .venv/ and build/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-all fuzz minimal wheel count clean
+.PHONY: help run test check test-all fuzz torture simulate minimal wheel count clean
 .SUFFIXES:
 
 # The first that really runs (a pyenv shim may stand on PATH and fail), is new enough and can make an environment.
@@ -57,6 +57,17 @@ test-all: ## run the suite on every CPython from 3.11 up that is on PATH or in p
 fuzz: SECONDS := 60
 fuzz: .venv/dev ## random requests for SECONDS (60): both parsers must agree, and h11 with what they take
 	@$(PY) -m tests.fuzz --seconds $(SECONDS)
+
+simulate: SEEDS := 1000
+simulate: .venv/dev ## SEEDS (1000) runs with a network, a clock and threads made of dice: the laws must hold
+	@$(PY) -m tests.simulate --seeds $(SEEDS)
+
+# ONLY=stops runs one item; REQUESTS, CONNECTIONS and STOPS change its counts.
+torture: export REQUESTS := $(REQUESTS)
+torture: export CONNECTIONS := $(CONNECTIONS)
+torture: export STOPS := $(STOPS)
+torture: .venv/dev ## slow, broken and greedy clients, wrong handlers, stops under load (ONLY=name for one)
+	@$(PY) -m tests.torture $(ONLY)
 
 minimal: .venv/dev ## serve from the wheel on Debian's python3.11-minimal, with nothing else installed
 	@$(PY) -m tests.small_python

@@ -238,7 +238,7 @@ class Connection:
 
     def drain(self, deadline: float) -> None:
         """The server stops: what is in hand is answered, and until `deadline` one more request may come."""
-        # Who has yet to take an answer is not idle; once it is taken, `_settle` sets the deadline of that time.
+        # Who has yet to take an answer is not idle; once it is taken, `_settle` sets the deadline.
         at_rest = self.state is IDLE and self.writable and not self._is_reading()
         if at_rest and self.transport is not None:
             self.deadline = min(self.deadline, deadline)
@@ -499,10 +499,8 @@ class Connection:
         self.state = CLOSING
         self.pending = b""
         self.request = self.parser = None
-        transport, service = self.transport, self.service
+        transport = self.transport
         self._watch_writing()
-        if not self.unsent:
-            self.deadline = service.time() + service.limits.linger_timeout
         if self.eof or not transport.can_write_eof():
             transport.close()
             return
@@ -522,7 +520,8 @@ class Connection:
 
     def _watch_writing(self) -> None:
         self.unsent = self.transport.get_write_buffer_size()
-        self.deadline = self.service.time() + self.service.limits.write_timeout
+        limits, all_out = self.service.limits, self.state is CLOSING and not self.unsent
+        self.deadline = self.service.time() + (limits.linger_timeout if all_out else limits.write_timeout)
 
 
 def _wants_keep_alive(request: Request) -> bool:

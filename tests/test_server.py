@@ -476,14 +476,16 @@ Server("127.0.0.1", 0, router=router, backend=sys.argv[1]).loop()
 
 def test_a_second_signal_ends_it_even_while_a_handler_holds_up_the_loop(backend: str) -> None:
     server = Served([sys.executable, "-c", SPIN, backend], cwd=ROOT)
-    with connect(server.port) as busy:
-        busy.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(0.2)
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        server.process.send_signal(signal.SIGTERM)
-        server.process.communicate(timeout=5)
-    assert server.process.returncode == 1
+    try:
+        with connect(server.port) as busy:
+            busy.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            for _ in range(2):
+                time.sleep(0.2)
+                server.process.send_signal(signal.SIGTERM)
+            server.process.communicate(timeout=5)
+        assert server.process.returncode == 1
+    finally:
+        server.process.kill()
 
 
 def test_work_that_outlives_the_shutdown_timeout_is_cancelled(backend: str) -> None:

@@ -178,7 +178,8 @@ class Task(Future):
                 self._loop.call_soon(self._step, None, wrong)
         finally:
             # A raised error holds this frame and those below: no cycle by way of them.
-            self = woken_by = error = None  # type: ignore[assignment]  # noqa: PLW0642
+            self = error = None  # type: ignore[assignment]  # noqa: PLW0642
+            del woken_by  # the future that it was raised from
 
 
 class Timer:

@@ -108,7 +108,8 @@ def main(rounds: int = 5, seconds: int = 3) -> None:
     medians = {name: statistics.median(values) for name, values in rates.items()}
     base = next(iter(medians.values()))
     print(
-        f"Python {sys.version.split()[0]}, {CONNECTIONS} connections, median of {rounds} rounds of {seconds} s\n"
+        f"Python {sys.version.split()[0]}, {CONNECTIONS} connections, "
+        f"median of {rounds} rounds of {seconds} s\n"
     )
     print("| server | requests/s | ÷ bare |\n|---|---:|---:|")
     for name, rate in medians.items():

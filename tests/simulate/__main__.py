@@ -1,4 +1,4 @@
-"""The long run: many seeds, and what was seen in them; for one that fails, the least of its steps that fail."""
+"""The long run: many seeds, and what was seen in them; of one that fails, the fewest steps that fail."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def report(plan: Plan) -> str:
     if failed is None:
         return f"fails, but not again: {COMMAND} {plan.seed}"
     keep = ",".join(map(str, steps))
-    return f"again by: {COMMAND} {plan.seed}\n{len(steps)} steps do: {COMMAND} {plan.seed} --keep {keep or 'none'}\n{failed}"
+    few = f"{len(steps)} steps do: {COMMAND} {plan.seed} --keep {keep or 'none'}"
+    return f"again by: {COMMAND} {plan.seed}\n{few}\n{failed}"
 
 
 def tell(world: World, step: Any) -> None:
@@ -70,7 +71,7 @@ def tell(world: World, step: Any) -> None:
 
 
 def show(outcomes: list[Outcome], seconds: float) -> None:
-    count = sum((outcome.count for outcome in outcomes), Counter[str]())
+    count = sum((outcome.counts for outcome in outcomes), Counter[str]())
     changes = sum((outcome.changes for outcome in outcomes), Counter[tuple[str, str]]())
     first = ("clients", "requests", "answers", "resets", "half-closes", "stops", "stops under load")
     print(f"simulate: {len(outcomes)} seeds, {count.pop('steps')} steps in {seconds:.1f} s")

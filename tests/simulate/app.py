@@ -18,8 +18,9 @@ EACH = 1000  # numbers of one client
 
 
 def pieces(number: int, count: int, size: int) -> list[bytes]:
-    """What a stream gives."""
-    return [b"%d.%d " % (number, index) + b"x" * size for index in range(count)]
+    """What a stream gives; its second piece is empty, which as a chunk would be the end."""
+    full = [b"%d.%d " % (number, index) + b"x" * size for index in range(count)]
+    return [*full[:1], b"", *full[1:]] if full else []
 
 
 class App:
@@ -67,7 +68,7 @@ class App:
         router.add_route("GET", "/def/{number:int}", self._blocking)
         router.add_route("GET", "/defraises/{number:int}", self._blocking_and_raising)
         for name, ending in ENDINGS.items():
-            path = f"/{{number:int}}/{{count:int}}/{{size:int}}/{{ms:int}}"
+            path = "/{number:int}/{count:int}/{size:int}/{ms:int}"
             router.add_route("GET", f"/stream{name}{path}", self._stream(ending))
             router.add_route("GET", f"/lines{name}{path}", self._lines(ending))
         router["/hooked"] = self._hooked()
@@ -260,7 +261,7 @@ async def never(req: Request, number: int) -> None:
 HANDLERS: dict[str, Any] = {
     handler.__name__.replace("_", ""): handler
     for handler in (
-        now, slow, turns, offload, table, big, echo, refuses, raises, raises_late, exits, ends_itself, cancels,
-        cancels_itself, stubborn, tidy, odd, nothing, last, never,
+        now, slow, turns, offload, table, big, echo, refuses, raises, raises_late, exits, ends_itself,
+        cancels, cancels_itself, stubborn, tidy, odd, nothing, last, never,
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Grounds: where clients meet connections: over the fake transport of tests/wire.py, or through a whole Server.
+"""Grounds: where clients meet connections: over the fake transport of tests/wire.py, or in a whole Server.
 
 Law: both are driven by the same words, so one plan runs on either.
 """
@@ -10,16 +10,17 @@ import random
 import sys
 from collections import deque
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kissapi import Server
+from kissapi import Request, Server
 from kissapi.backends.loop import Task, running
-from kissapi.limits import Limits
 from kissapi.log import Log
 from kissapi.service import Service
 from tests import wire
-from tests.simulate.client import Client
 from tests.simulate.network import FakeListener, FakeSocket, SimulatedLoop
+
+if TYPE_CHECKING:
+    from tests.simulate.client import Client
 
 MANY_TURNS = 20_000
 
@@ -110,10 +111,10 @@ class WireGround:
         self.loop.now = 0.0
         self.service = Service(
             loop=self.loop,
-            spawn=partial(Task, self.loop),
+            spawn=partial(Task, self.loop),  # type: ignore[arg-type]
             router=world.app.router,
             parser_class=settings.parser_class,
-            request_class=wire.Request,
+            request_class=Request,
             limits=world.limits,
             log=Log(io.StringIO()),
             clock=self.loop.time,
@@ -379,4 +380,4 @@ def _hooks(*arguments: Any) -> tuple[Any, Any]:
         sys.set_asyncgen_hooks(finalizer=arguments[0]._finish_generator)
     else:
         sys.set_asyncgen_hooks(*arguments)
-    return tuple(before)
+    return before[0], before[1]

@@ -1,7 +1,7 @@
 """Plan: what happens in one run, step by step, made of a seed before it begins.
 
-Law: a step says all there is to say about it and makes sense in any state, so a plan is still one with some of
-its steps left out. That is how the shortest one that fails is found.
+Law: a step says all there is to say about it and makes sense in any state, so a plan is still one with some
+of its steps left out. That is how the shortest one that fails is found.
 """
 
 from __future__ import annotations
@@ -90,9 +90,14 @@ def make(seed: int) -> Plan:
         steps.insert(at, Step("stop"))
         if dice.random() < 0.2:
             steps.insert(dice.randint(at, len(steps)), Step("force"))
-    return Plan(seed, ground, limits=limits, rooms=rooms, steps=tuple(steps), parser_class=(
-        PureHttpParser if dice.random() < 0.3 else HttpParser
-    ))
+    return Plan(
+        seed,
+        ground,
+        limits=limits,
+        rooms=rooms,
+        steps=tuple(steps),
+        parser_class=(PureHttpParser if dice.random() < 0.3 else HttpParser),
+    )
 
 
 CALM = {"say": 30, "carry": 15, "read": 10, "wait": 12, "turn": 15, "end": 1, "reset": 1}

@@ -47,11 +47,12 @@ class Item(NamedTuple):
 # name: (status, body or None for any, weight)
 PLAIN = {
     "now": (200, b"%d", 12), "offload": (200, b"%d", 3), "table": (200, b'{"number": %d}', 2),
-    "refuses": (403, b"%d", 3), "raises": (500, None, 3), "raiseslate": (500, None, 2), "exits": (500, None, 1),
-    "endsitself": (500, None, 1), "cancels": (500, None, 2), "cancelsitself": (500, None, 3),
-    "stubborn": (200, b"%d", 3), "tidy": (200, b"%d", 3), "odd": (500, None, 2), "nothing": (204, b"", 2),
-    "last": (200, b"%d", 1), "never": (200, b"", 1), "def": (200, b"%d", 5), "defraises": (500, None, 2),
-    "hooked/before": (403, b"%d", 1), "hooked/after": (500, None, 1), "hooked/none": (200, b"%d", 1),
+    "refuses": (403, b"%d", 3), "raises": (500, None, 3), "raiseslate": (500, None, 2),
+    "exits": (500, None, 1), "endsitself": (500, None, 1), "cancels": (500, None, 2),
+    "cancelsitself": (500, None, 3), "stubborn": (200, b"%d", 3), "tidy": (200, b"%d", 3),
+    "odd": (500, None, 2), "nothing": (204, b"", 2), "last": (200, b"%d", 1), "never": (200, b"", 1),
+    "def": (200, b"%d", 5), "defraises": (500, None, 2), "hooked/before": (403, b"%d", 1),
+    "hooked/after": (500, None, 1), "hooked/none": (200, b"%d", 1),
 }  # fmt: skip
 SIZED = {"slow": 10, "turns": 5, "big": 10, "echo": 10}
 STREAMS = {"": 8, "raises": 2, "cancels": 1, "odd": 1}
@@ -81,7 +82,11 @@ def item(dice: random.Random, number: int) -> Item:
     name = dice.choices(list(STREAMS), list(STREAMS.values()))[0]
     fate = CUT if name else WHOLE
     maker = dice.choice(("stream", "stream", "lines"))
-    count, size, ms = dice.randint(0, 6), dice.choice((0, 10, 5000, 30_000)), dice.choice((0, 0, 1, 1, 300, 300, 30_000))
+    count, size, ms = (
+        dice.randint(0, 6),
+        dice.choice((0, 10, 5000, 30_000)),
+        dice.choice((0, 0, 1, 1, 300, 300, 30_000)),
+    )
     path = f"/{maker}{name}/{number}/{count}/{size}/{ms}"
     whole = b"".join(pieces(number, count, size))
     if fate is CUT and not count:  # no piece, so the head is not out yet
@@ -109,7 +114,13 @@ def request(
     closes = closes or field == "close" or (version == "1.0" and not field)
     if streams and not bodyless and version == "1.0":
         closes = True
-    lines = [f"{method} {path} HTTP/{version}", "Host: a", *([f"Connection: {field}"] if field else []), "", ""]
+    lines = [
+        f"{method} {path} HTTP/{version}",
+        "Host: a",
+        *([f"Connection: {field}"] if field else []),
+        "",
+        "",
+    ]
     data = "\r\n".join(lines).encode()
     if bodyless and streams:
         status, fate = 200, WHOLE  # nobody asks for a piece
@@ -133,9 +144,7 @@ def post(dice: random.Random, number: int) -> Item:
         parts = [body[index : index + size] for index in range(0, len(body), size)]
         coded = b"".join(b"%x;a=b\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\nX: y\r\n\r\n"
     data = head.encode() + coded
-    answer = Expected(
-        0, len(head), len(data), 200, b"%d " % number + body, number=number, interim=expects
-    )
+    answer = Expected(0, len(head), len(data), 200, b"%d " % number + body, number=number, interim=expects)
     return Item(f"POST /echo/{number} {len(body)} bytes", data, (answer,))
 
 

@@ -47,7 +47,7 @@ class Failed(Exception):
 class Outcome(NamedTuple):
     """What was seen in a run."""
 
-    count: Counter[str]
+    counts: Counter[str]
     changes: Counter[tuple[str, str]]
 
 
@@ -68,7 +68,7 @@ class Watched(Connection):
     client: Any = None
 
     @property
-    def state(self) -> str:  # type: ignore[override]
+    def state(self) -> str:
         return str(_state.__get__(self))
 
     @state.setter
@@ -115,7 +115,9 @@ class World:
         self.stopped_at = float("inf")
         self.forced = False
         self.limits = Limits(**plan.limits)
-        self.app = App(self.fail, lambda number: self.clients[number].gone or bool(self.clients[number].ended))
+        self.app = App(
+            self.fail, lambda number: self.clients[number].gone or bool(self.clients[number].ended)
+        )
         self.threads = FakeThreads(self, random.Random(f"{plan.seed} threads"))
         self.ground: Any = None
 
@@ -179,7 +181,9 @@ class World:
         spawn = service.spawn
 
         def spawn_and_note(coroutine: Any) -> Any:
-            self.tasks.append(spawn(coroutine))  # in no local: an error would hold this frame, and that the task
+            self.tasks.append(
+                spawn(coroutine)
+            )  # in no local: an error would hold this frame, and that the task
             return self.tasks[-1]
 
         service.spawn = spawn_and_note
@@ -304,7 +308,10 @@ class World:
         law(link.unsent() <= backend.HIGH_WATER + 2 * BATCH + MOST_WRITTEN, f"{link.unsent()} bytes unsent")
         parser = connection.parser
         if parser is not None:
-            law(len(getattr(parser, "_head", b"")) <= self.limits.max_head + self.limits.read_size, "long head")
+            law(
+                len(getattr(parser, "_head", b"")) <= self.limits.max_head + self.limits.read_size,
+                "long head",
+            )
             body = getattr(parser, "_body", None)
             law(body is None or len(body.data) <= self.limits.max_body, "long body")
         if state is CLOSED:
@@ -316,8 +323,13 @@ class World:
                 if link.connection is connection:
                     link.connection = link.transport = None
             return
+        sock = getattr(link, "sock", None)
+        if settled and sock is not None and client.ended == "end" and not client.written:
+            law(client.gone or sock.shut or sock.closed, "has not let the client know that it ends")
         if client.gone and settled:
-            law(self.now - client.gone_at < 2 + 2 * service._period, "has not noticed that the client is gone")
+            law(
+                self.now - client.gone_at < 2 + 2 * service._period, "has not noticed that the client is gone"
+            )
         if client.ended == "abort" or client.gone or not settled:
             return
         law(connection.deadline > self.now - 2 * service._period - 1e-6, "has an old deadline")
@@ -326,13 +338,18 @@ class World:
         if state in (BUSY, STREAMING):
             law(connection.task is not None, "has no task")
             law(connection.request is not None or connection.stream is not None, "has no request")
+            waiting = connection.on_writable is not None and not connection.on_writable.done()
+            law(not waiting or not connection.writable, "waits for a client that waits for it")
             law(
-                not connection.writable or connection.deadline == NEVER or connection.deadline <= self.now + 1,
+                not connection.writable
+                or connection.deadline == NEVER
+                or connection.deadline <= self.now + 1,
                 "has a deadline while it works",  # but the one at which it looks whether the client is there
             )
         elif state is CLOSING:
             law(bool(client.ended), "says nothing of its end")
-            law(connection.deadline < NEVER, "has no deadline")
+            patience = self.limits.write_timeout if connection.unsent else self.limits.linger_timeout
+            law(connection.deadline <= self.now + patience + 1e-6, "lingers for long")
             law(reading or client.end_arrived or link.transport.is_closing(), "does not read to the end")
         else:
             law(connection.task is None, "has a task")

@@ -30,7 +30,7 @@ def main(only: str = "") -> int:
                 figures = ITEMS[name](backend, FULL)
             except Exception:
                 failed.append(f"{name} on {backend}")
-                figures = f"FAILED\n{traceback.format_exc()}"
+                figures = f"FAILED\n{traceback.format_exc()[:3000]}"  # what a server had said can be long
             print(f"torture: {name} on {backend}: {figures} [{time.monotonic() - began:.1f} s]", flush=True)
     print(f"torture: {time.monotonic() - start:.0f} s; failed: {', '.join(failed) or 'none'}")
     return 1 if failed else 0

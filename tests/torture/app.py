@@ -1,17 +1,19 @@
 """The app under torture: `python -m tests.torture.app BACKEND "name=value, …"`, the arguments of `Server`.
 
-`files` lowers the limit of descriptors; `gc=False` leaves cycles lying about, so that `/cycles` can count them.
+`files` lowers the limit of descriptors, `send_buffer` that of what the kernel takes off our hands; with
+`gc=False` cycles are left, for `/cycles` to count.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from kissapi import Request, Response, Router, Server, codec, sleep
+from kissapi import Request, Response, Router, Server, codec, sleep, sockets
 from kissapi.limits import Limits
 
 router = Router()
@@ -119,18 +121,18 @@ RAISED: dict[str, Any] = {
 
 @router.get("/raise/{kind}")
 async def raise_at_once(req: Request) -> None:
-    raise RAISED[req.params["kind"]]()
+    raise RAISED[req.params["kind"]]
 
 
 @router.get("/raise/{kind}/later")
 async def raise_later(req: Request) -> None:
     await sleep(0.001)
-    raise RAISED[req.params["kind"]]()
+    raise RAISED[req.params["kind"]]
 
 
 @router.get("/raise/{kind}/thread")
 def raise_in_a_thread(req: Request) -> None:
-    raise RAISED[req.params["kind"]]()
+    raise RAISED[req.params["kind"]]
 
 
 @router.get("/recursion")
@@ -173,7 +175,7 @@ async def unserialisable(req: Request) -> Any:
 
 @hooked.after
 def broken_hook(req: Request, result: Any) -> None:
-    raise RAISED[req.params["kind"]]()
+    raise RAISED[req.params["kind"]]
 
 
 @hooked.get("/{kind}")
@@ -184,7 +186,7 @@ async def before_the_hook(req: Request) -> str:
 @router.get("/midway/sync/{kind}")
 def fails_midway(req: Request) -> Iterator[str]:
     yield "half "
-    raise RAISED[req.params["kind"]]()
+    raise RAISED[req.params["kind"]]
 
 
 @router.get("/midway/async/{kind}")
@@ -193,7 +195,7 @@ async def fails_midway_too(req: Request) -> AsyncIterator[Any]:
     await sleep(0.001)
     if req.params["kind"] == "piece":
         yield 5
-    raise RAISED[req.params["kind"]]()
+    raise RAISED[req.params["kind"]]
 
 
 def main(backend: str, given: str = "") -> None:
@@ -204,6 +206,16 @@ def main(backend: str, given: str = "") -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    if size := options.pop("send_buffer", None):
+        bind = sockets.bind
+
+        def bind_small(*where: Any) -> list[socket.socket]:
+            listening = bind(*where)
+            for sock in listening:  # what it accepts has the same
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+            return listening
+
+        sockets.bind = bind_small
     if backend == "uvloop":
         import uvloop
 

@@ -1,4 +1,4 @@
-"""Bodies: over the limit, declared or chunked, they are refused before they are read, and memory stays flat."""
+"""Bodies: over the limit, declared or chunked, they are refused unread, and memory stays flat."""
 
 from __future__ import annotations
 

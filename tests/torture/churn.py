@@ -8,13 +8,16 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tests.torture.client import GET, ask, connect, get, post, read_all, reset, status
-from tests.torture.scale import Scale
 from tests.torture.victim import Victim, until
 
+if TYPE_CHECKING:
+    from tests.torture.scale import Scale
+
 SAMPLES = 20
-PAGES = 256 * 1024  # bytes: less than this is the allocator's weather, not a slope
+PAGES = 512 * 1024  # bytes: less than this is the allocator's weather, not a slope
 KINDS = [GET, get("/?a=b&c=d"), post("/json", b'{"a": [1, 2, 3]}'), get("/nowhere"), get("/query?x=%C3%BC")]
 
 
@@ -83,11 +86,14 @@ def churn(backend: str, scale: Scale) -> str:
             sock.close()
         assert base == 32
         assert grown < PAGES or by_request < 0.25, f"{by_request:.2f} bytes by request, {grown} in all"
-        assert grown_too < PAGES or by_connection < 4, f"{by_connection:.2f} bytes by connection, {grown_too} in all"
+        assert grown_too < PAGES or by_connection < 4, (
+            f"{by_connection:.2f} bytes by connection, {grown_too} in all"
+        )
         assert left <= 0, f"{left} descriptors left"
         assert cycles == 0, f"{cycles} objects in reference cycles"
         return (
-            f"{scale.requests:,} requests in {asked:.0f} s: {by_request:+.3f} bytes each ({grown / 1024:+.0f} KiB); "
+            f"{scale.requests:,} requests in {asked:.0f} s: {by_request:+.3f} bytes each "
+            f"({grown / 1024:+.0f} KiB); "
             f"{scale.connections:,} connections in {opened:.0f} s: {by_connection:+.2f} bytes each "
             f"({grown_too / 1024:+.0f} KiB); descriptors left {left}, objects in cycles {cycles}"
         )

@@ -8,7 +8,9 @@ import struct
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def connect(port: int, receive_buffer: int | None = None, source: str = "", seconds: float = 10) -> socket.socket:
+def connect(
+    port: int, receive_buffer: int | None = None, source: str = "", seconds: float = 10
+) -> socket.socket:
     sock = socket.socket()
     try:
         sock.settimeout(seconds)

@@ -14,16 +14,19 @@ import selectors
 import socket
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tests.torture.client import GET, ask, connect, get, status
-from tests.torture.scale import Scale
 from tests.torture.victim import Victim, until
+
+if TYPE_CHECKING:
+    from tests.torture.scale import Scale
 
 BODY = 8192  # bytes of a slow body that come at once
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1000
 SLOW_BODY = b"POST /size HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * BODY
 
-# What a client of each kind may cost the server, in bytes. A reader: 64 KiB until the stream is asked to wait,
+# What a client of each kind may cost the server, in bytes. A reader: 64 KiB until the stream has to wait,
 # the piece that made it so, and as much again while both are joined.
 COST = {"silent": 8 * 1024, "head": 16 * 1024, "body": BODY + 24 * 1024, "reader": 176 * 1024}
 
@@ -66,11 +69,11 @@ def p99(seconds: list[float]) -> float:
 
 
 def probe(
-    with_crowd: socket.socket, alone: socket.socket, drips: Iterator[Client], number: int
+    with_crowd: socket.socket, alone: socket.socket, drips: Iterator[Client], until_when: float
 ) -> tuple[float, float]:
     """p99 beside the crowd and alone, in seconds."""
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(number):
+    while time.monotonic() < until_when:
         next(drips).drip()
         for sock, list_of in zip((with_crowd, alone), times, strict=True):
             start = time.perf_counter()
@@ -78,6 +81,7 @@ def probe(
             list_of.append(time.perf_counter() - start)
             assert status(answer) == 200, answer
         time.sleep(0.0005)
+    assert len(times[0]) >= 50, "too few to speak of a p99"
     return p99(times[0]), p99(times[1])
 
 
@@ -89,9 +93,15 @@ def crowds(backend: str, scale: Scale) -> str:
     crowd = min(scale.crowd, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100) // 4)
     seconds = scale.timeout
     names = ("head_timeout", "body_timeout", "idle_timeout", "write_timeout")
-    options = {**dict.fromkeys(names, seconds), "body_rate": 1 << 30, "shutdown_timeout": 0.1}
+    options = {
+        **dict.fromkeys(names, seconds),
+        "body_rate": 1 << 30,
+        "shutdown_timeout": 0.1,
+        "send_buffer": 16384,
+    }
     with Victim(backend, **options) as victim, Victim(backend, **options) as other:
         clients: list[Client] = []
+        socks: list[socket.socket] = []
         costs: dict[str, int] = {}
         try:
             for kind in ("silent", "head", "body", "reader"):  # once through, for what is allocated once
@@ -99,7 +109,11 @@ def crowds(backend: str, scale: Scale) -> str:
             time.sleep(0.1)
             while clients:
                 clients.pop().sock.close()
-            probe(connect(victim.port), connect(other.port), itertools.cycle([Client("head", other.port)]), 200)
+            here, there = connect(victim.port), connect(other.port)
+            socks = [here, there]
+            warm = Client("silent", other.port)
+            probe(here, there, itertools.cycle([warm]), time.monotonic() + min(1, seconds / 2))
+            warm.sock.close()
             base = victim.descriptors()
             for kind in COST:
                 before = victim.memory()
@@ -113,22 +127,24 @@ def crowds(backend: str, scale: Scale) -> str:
 
             drips = itertools.cycle(clients)
             ratio = (math.inf, 0.0, 0.0)
-            here, there = connect(victim.port), connect(other.port)
+            first = min(client.start for client in clients)
+            share = (first + seconds * 0.9 - time.monotonic()) / 3  # all are over before the first deadline
             for _ in range(3):
-                beside, alone = probe(here, there, drips, int(seconds / 8 / 0.0015))
+                beside, alone = probe(here, there, drips, time.monotonic() + share)
                 ratio = min(ratio, (max(0, beside - scale.slack) / alone, beside, alone))
                 if ratio[0] <= scale.slower * 0.75:
                     break
-            assert all(client.end is None for client in clients), "the probe has to be over before the deadlines"
-
             late = ends(victim, clients, drips, seconds)
         finally:
-            for client in clients:
-                client.sock.close()
-        assert ratio[0] <= scale.slower, f"p99 {ratio[1] * 1e6:.0f} µs beside the crowd, {ratio[2] * 1e6:.0f} alone"
+            for sock in [*socks, *(client.sock for client in clients)]:
+                sock.close()
+        assert ratio[0] <= scale.slower, (
+            f"p99 {ratio[1] * 1e6:.0f} µs beside the crowd, {ratio[2] * 1e6:.0f} alone"
+        )
         kinds = ", ".join(f"{kind} {cost / 1024:.1f} KiB" for kind, cost in costs.items())
         return (
-            f"{crowd} of each of 4 kinds: p99 {ratio[1] * 1e6:.0f} µs, alone {ratio[2] * 1e6:.0f} µs: {ratio[0]:.2f}; "
+            f"{crowd} of each of 4 kinds: p99 {ratio[1] * 1e6:.0f} µs, "
+            f"alone {ratio[2] * 1e6:.0f} µs: {ratio[0]:.2f}; "
             f"each costs: {kinds}; 408 to {2 * crowd}; {late}"
         )
 
@@ -149,7 +165,7 @@ def ends(victim: Victim, clients: list[Client], drips: Iterator[Client], seconds
                     selector.unregister(key.fileobj)
                     key.data.sock.close()
             next(drips).drip()
-            if closed is None and victim.descriptors() < len(readers):
+            if closed is None and time.monotonic() - last >= seconds and victim.descriptors() < len(readers):
                 closed = time.monotonic() - last
     allowed = seconds + min(1.0, seconds / 4) + 1.0  # a tick late, and a busy machine
     worst = 0.0
@@ -161,7 +177,11 @@ def ends(victim: Victim, clients: list[Client], drips: Iterator[Client], seconds
         assert client.kind != "silent" or not client.got, client.got
         assert b"and a reset" not in client.got, client.kind
         assert client.end is not None, f"a {client.kind} was never closed"
-        assert seconds * 0.99 <= client.end <= allowed + 1.0 * (client.kind == "silent"), (client.kind, client.end)
+        assert seconds * 0.99 <= client.end <= allowed + 1.0 * (client.kind == "silent"), (
+            client.kind,
+            client.end,
+        )
         worst = max(worst, client.end - seconds)
     assert closed is not None, "readers that take nothing were never closed"
-    return f"closed at most {worst:.1f} s after a deadline of {seconds:g} s, readers that took nothing {closed - seconds:.1f} s"
+    late = f"closed at most {worst:.1f} s after a deadline of {seconds:g} s"
+    return f"{late}, readers that took nothing {closed - seconds:.1f} s"

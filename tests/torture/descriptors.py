@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from tests.torture.client import ask, connect, status
-from tests.torture.scale import Scale
 from tests.torture.victim import Victim, until
+
+if TYPE_CHECKING:
+    from tests.torture.scale import Scale
 
 FILES = 64
 
 
 def descriptors(backend: str, scale: Scale) -> str:
-    shortages = 2
+    shortages = scale.shortages
     with Victim(backend, files=FILES) as victim:
+        victim.get("/")  # uvloop opens one at the first connection
         base = victim.descriptors()
         for _ in range(shortages):
             early = [connect(victim.port) for _ in range(20)]
@@ -40,6 +44,7 @@ def descriptors(backend: str, scale: Scale) -> str:
     assert 1 <= len(lines) <= shortages, victim.output
     assert "Traceback" not in victim.output, victim.output
     return (
-        f"{FILES} descriptors, {FILES + 20} clients, {shortages} shortages: {len(lines)} log lines, {busy:.0%} of a "
-        f"processor, 20 of 20 there were served, all {FILES} others {recovered:.1f} s after there was room"
+        f"{FILES} descriptors, {FILES + 20} clients, {shortages} shortages: {len(lines)} log lines, "
+        f"{busy:.0%} of a processor, 20 of 20 there were served, "
+        f"all {FILES} others {recovered:.1f} s after there was room"
     )

@@ -15,34 +15,43 @@ def many(number: int) -> bytes:
     return b"&".join(b"k%d=v" % key for key in range(number))
 
 
-FLOODS: dict[str, tuple[bytes, tuple[int, ...]]] = {
-    "1,000 parameters": (post("/form", many(1000)), (200,)),
-    "1,001 parameters": (post("/form", many(1001)), (400,)),
-    "10,000 parameters in a form": (post("/form", many(10_000)), (400,)),
-    "10,000 parameters in a query": (get("/query?" + many(10_000).decode()), (414,)),
-    "2,000 short ones in a query": (get("/query?" + "a&" * 2000), (400,)),
-    "3,000 empty ones in a query": (get("/query?" + "&" * 3000), (400,)),
-    "a form of 4 MiB of &": (post("/form", b"&" * 4 * MIB), (400,)),
-    "a form of 4 MiB of %41": (post("/form", b"a=" + b"%41" * (4 * MIB // 3)), ANY),
-    "a form of 4 MiB of %": (post("/form", b"%" * 4 * MIB), ANY),
-    "one name a thousand times": (post("/form", b"&".join([b"a=b"] * 1000)), (200,)),
-    "JSON 100,000 deep": (post("/json", b"[" * 100_000), (400,)),
-    "JSON 4 Mi deep": (post("/json", b"[" * 4 * MIB), (400,)),
-    "JSON 4 Mi deep, of objects": (post("/json", b'{"a":' * (4 * MIB // 5)), (400,)),
-    "JSON 100,000 deep and whole": (post("/json", b"[" * 100_000 + b"]" * 100_000), (400,)),
-    "a JSON number of a million digits": (post("/json", b"1" * 1_000_000), (400,)),
-    "a JSON float of a million digits": (post("/json", b"1." + b"1" * 1_000_000), ANY),
-    "a JSON exponent": (post("/json", b"1e999999999"), ANY),
-    "JSON of a million keys": (post("/json", b"{%b}" % b",".join(b'"k%d":1' % n for n in range(300_000))), ANY),
-    "60 KiB of cookies": (post("/cookies", b"").replace(b"Host", b"Cookie: " + b"a=b;" * 15_000 + b"\r\nHost"), ANY),
-    "100 equal fields": (get("/").replace(b"Host", b"X: y\r\n" * 99 + b"Host"), (200,)),
-    "101 fields": (get("/").replace(b"Host", b"X: y\r\n" * 100 + b"Host"), (431,)),
-    "8,000 segments": (get("/" * 8000), (404,)),
-    "a path of escapes": (get("/" + "%41" * 2600), (404,)),
-}
+def floods_of(size: int) -> dict[str, tuple[bytes, tuple[int, ...]]]:
+    """What is sent, and the statuses that will do; the large ones of `size` bytes."""
+    return {
+        "1,000 parameters": (post("/form", many(1000)), (200,)),
+        "1,001 parameters": (post("/form", many(1001)), (400,)),
+        "10,000 parameters in a form": (post("/form", many(10_000)), (400,)),
+        "10,000 parameters in a query": (get("/query?" + many(10_000).decode()), (414,)),
+        "2,000 short ones in a query": (get("/query?" + "a&" * 2000), (400,)),
+        "3,000 empty ones in a query": (get("/query?" + "&" * 3000), (400,)),
+        "a form of nothing but &": (post("/form", b"&" * size), (400,)),
+        "a form of %41": (post("/form", b"a=" + b"%41" * (size // 3)), ANY),
+        "a form of %": (post("/form", b"%" * size), ANY),
+        "one name a thousand times": (post("/form", b"&".join([b"a=b"] * 1000)), (200,)),
+        "JSON 100,000 deep": (post("/json", b"[" * 100_000), (400,)),
+        "JSON as deep as it is long": (post("/json", b"[" * size), (400,)),
+        "JSON as deep as it is long, of objects": (post("/json", b'{"a":' * (size // 5)), (400,)),
+        "JSON 100,000 deep and whole": (post("/json", b"[" * 100_000 + b"]" * 100_000), (400,)),
+        "a JSON number of a million digits": (post("/json", b"1" * 1_000_000), (400,)),
+        "a JSON float of a million digits": (post("/json", b"1." + b"1" * 1_000_000), ANY),
+        "a JSON exponent": (post("/json", b"1e999999999"), ANY),
+        "JSON of many keys": (
+            post("/json", b"{%b}" % b",".join(b'"k%d":1' % n for n in range(size // 12))),
+            ANY,
+        ),
+        "60 KiB of cookies": (
+            post("/cookies", b"").replace(b"Host", b"Cookie: " + b"a=b;" * 15_000 + b"\r\nHost"),
+            ANY,
+        ),
+        "100 equal fields": (get("/").replace(b"Host", b"X: y\r\n" * 99 + b"Host"), (200,)),
+        "101 fields": (get("/").replace(b"Host", b"X: y\r\n" * 100 + b"Host"), (431,)),
+        "8,000 segments": (get("/" * 8000), (404,)),
+        "a path of escapes": (get("/" + "%41" * 2600), (404,)),
+    }
 
 
 def floods(backend: str, scale: Scale) -> str:
+    every = floods_of(scale.flood)
     with Victim(backend) as victim:
         with connect(victim.port) as sock:
             ask(sock, post("/json", b"{}"))
@@ -50,7 +59,7 @@ def floods(backend: str, scale: Scale) -> str:
         base = victim.memory()
         slowest, dearest = (0.0, ""), (0, "")
         seen: dict[int, int] = {}
-        for name, (question, due) in FLOODS.items():
+        for name, (question, due) in every.items():
             victim.forget_peak()
             with connect(victim.port) as sock:
                 start = time.monotonic()
@@ -67,6 +76,6 @@ def floods(backend: str, scale: Scale) -> str:
             assert status(ask(sock)) == 200
     answers = ", ".join(f"{code} {number} times" for code, number in sorted(seen.items()))
     return (
-        f"{len(FLOODS)} shapes: {answers}; the slowest {slowest[0] * 1000:.0f} ms ({slowest[1]}), "
+        f"{len(every)} shapes: {answers}; the slowest {slowest[0] * 1000:.0f} ms ({slowest[1]}), "
         f"the dearest {dearest[0] / MIB:.0f} MiB ({dearest[1]})"
     )

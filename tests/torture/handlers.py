@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from tests.torture.app import RAISED, RESULTS
 from tests.torture.client import ask, connect, get, read_all, status
-from tests.torture.scale import Scale
 from tests.torture.victim import Victim
+
+if TYPE_CHECKING:
+    from tests.torture.scale import Scale
 
 WRONG = [
     *(f"/raise/{kind}" for kind in RAISED),
@@ -46,7 +49,9 @@ def handlers(backend: str, scale: Scale) -> str:
                         pass
                     assert answer.count(b"HTTP/1.1") <= 1, "a second head"
                     assert not answer.endswith(b"0\r\n\r\n"), "half a body passes for a whole one"
-                with connect(victim.port, seconds=2) as sock:  # where only a reset tells the end from a failure
+                with connect(
+                    victim.port, seconds=2
+                ) as sock:  # where only a reset tells the end from a failure
                     sock.sendall(get(path).replace(b"HTTP/1.1", b"HTTP/1.0"))
                     try:
                         answer = read_all(sock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tests.torture.bodies import bodies
 from tests.torture.churn import churn
@@ -12,8 +13,10 @@ from tests.torture.floods import floods
 from tests.torture.handlers import handlers
 from tests.torture.logs import logs
 from tests.torture.resets import resets
-from tests.torture.scale import Scale
 from tests.torture.stops import stops
+
+if TYPE_CHECKING:
+    from tests.torture.scale import Scale
 
 ITEMS: dict[str, Callable[[str, Scale], str]] = {
     item.__name__: item

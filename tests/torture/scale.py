@@ -18,13 +18,17 @@ class Scale(NamedTuple):
     requests: int
     connections: int
     logged: int  # requests while nobody reads the log
+    slowly: bool  # wait for readers of the log that are late or slow, too
+    flood: int  # bytes of a form or a JSON text
+    shortages: int  # of descriptors
     resets: int  # rounds
     stops: int
 
 
-SHORT = Scale(30, 0.6, 2.0, 0.02, 64 * MIB, MIB, 4000, 400, 4000, 1, 2)
+SHORT = Scale(30, 0.6, 2.0, 0.02, 64 * MIB, MIB, 4000, 400, 4000, False, MIB // 4, 1, 1, 1)
 FULL = Scale(
-    500, 4.0, 2.0, 0.0, 1024 * MIB, 16 * MIB,
-    int(os.environ.get("REQUESTS") or 200_000), int(os.environ.get("CONNECTIONS") or 20_000), 60_000, 10,
+    500, 8.0, 2.0, 0.0, 1024 * MIB, 16 * MIB,
+    int(os.environ.get("REQUESTS") or 200_000), int(os.environ.get("CONNECTIONS") or 20_000),
+    60_000, True, 4 * MIB, 3, 10,
     int(os.environ.get("STOPS") or 50),
 )  # fmt: skip

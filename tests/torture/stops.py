@@ -13,11 +13,14 @@ import signal
 import socket
 import subprocess
 import time
+from typing import TYPE_CHECKING
 
 from tests.torture.client import GET, connect, get, status
 from tests.torture.logs import free_port
-from tests.torture.scale import Scale
 from tests.torture.victim import Victim
+
+if TYPE_CHECKING:
+    from tests.torture.scale import Scale
 
 BUSY, IDLE, FRESH = "busy", "idle", "fresh"
 SLOW = get("/slow")
@@ -89,7 +92,9 @@ class Caller:
         self.closed += 1
 
 
-def drive(callers: list[Caller], selector: selectors.BaseSelector, seconds: float, ending: Victim | None) -> None:
+def drive(
+    callers: list[Caller], selector: selectors.BaseSelector, seconds: float, ending: Victim | None
+) -> None:
     """Let them call for `seconds`, or until the server `ending` has ended."""
     end = time.monotonic() + seconds
     while (now := time.monotonic()) < end:
@@ -144,8 +149,9 @@ def stops(backend: str, scale: Scale) -> str:
                 victim.process.send_signal(signal.SIGTERM)
                 start = time.monotonic()
                 drive(callers, selector, 5, victim)
-                code = victim.stop()
+                code = victim.process.wait(10)
                 took = time.monotonic() - start
+                victim.stop()  # for its output
                 slowest = max(slowest, took)
                 assert code == 0, f"exit code {code}:\n{victim.output}"
                 assert took < 3, f"it took {took:.1f} s to stop"
@@ -164,10 +170,13 @@ def stops(backend: str, scale: Scale) -> str:
                     if caller.sock is not None:
                         caller.sock.close()
     assert answered > scale.stops * 36
-    assert not lost, "\n  ".join([f"{lost} of {answered + lost} requests lost in {scale.stops} stops", *hows[:20]])
+    assert not lost, "\n  ".join(
+        [f"{lost} of {answered + lost} requests lost in {scale.stops} stops", *hows[:20]]
+    )
     forced = second_signal(backend)
+    beside = "wrk beside every second" if wrk else "without wrk, which is missing"
     return (
-        f"{scale.stops} stops and restarts on one port, {'wrk beside every second' if wrk else 'wrk is missing: without'}: "
+        f"{scale.stops} stops and restarts on one port, {beside}: "
         f"{answered} answered, {lost} lost, exit code 0 within {slowest:.2f} s; "
         f"a second signal ends it in {forced * 1000:.0f} ms"
     )
