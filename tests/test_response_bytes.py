@@ -33,8 +33,13 @@ ON_THE_WIRE = [
     ("HEAD", "ok", b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n"),
     ("GET", None, EMPTY),
     ("HEAD", None, EMPTY),
-    ("GET", lambda: Response("x", 204), LONE % b"204 No Content"),
+    ("GET", lambda: Response("x", 204), EMPTY),
     ("GET", lambda: Response("x", 304), LONE % b"304 Not Modified"),
+    (
+        "GET",
+        lambda: Response("x", 205),
+        b"HTTP/1.1 205 Reset Content\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n",
+    ),
     ("GET", lambda: Response(None), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ("GET", lambda: Response(None, 299), b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n"),
     (
