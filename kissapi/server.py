@@ -155,7 +155,7 @@ class Server:
         listening = self._bind()
         log = logs.LoggerLog(self.logger) if self.logger is not None else logs.Log()
         try:
-            service = self.service = Service(
+            service = Service(
                 loop=loop,
                 spawn=backend.spawner(loop),
                 router=self.router,
@@ -182,6 +182,7 @@ class Server:
         self._listeners = [sockets.Listener(sock, loop, adopt, has_room, log.warning) for sock in listening]
         service.on_closed = self._room_again
         self.port = listening[0].getsockname()[1]
+        self.service = service  # last: whoever sees it, sees the port too
         log.info(f"Serving on {self.url}")
         if self.parser_class is HttpParser and HttpParser.library.__name__.startswith("kissapi."):
             log.info("Parsing HTTP in pure Python; with httptools installed it is faster")

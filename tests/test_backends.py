@@ -383,7 +383,7 @@ def test_a_client_that_asks_100_000_times_and_does_not_read_costs_no_memory(serv
     assert not connection.reading
     # Once it reads, it gets every answer.
     sock.setblocking(True)
-    rest = threading.Thread(target=sock.sendall, args=(asked[sent:],))
+    rest = threading.Thread(target=sock.sendall, args=(asked[sent:],), daemon=True)
     rest.start()
     answers, tail = 0, b""
     while answers < 100_000:

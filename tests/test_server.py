@@ -137,7 +137,7 @@ def test_port_0_is_a_free_one_which_port_and_url_tell(serve: Serve) -> None:
 def test_the_same_server_can_be_started_again(backend: str) -> None:
     server = Server("127.0.0.1", 0, router=router, backend=backend, access_log=False)
     for _ in range(2):
-        thread = threading.Thread(target=server.loop)
+        thread = threading.Thread(target=server.loop, daemon=True)
         thread.start()
         until(lambda: server.service is not None)
         assert greeting(server.port).endswith(b"Hello, world!")
@@ -527,7 +527,7 @@ def test_stopping_does_not_wait_for_a_handler_that_blocks_in_a_thread(backend: s
         goes_on.wait(5)
 
     server = Server("127.0.0.1", 0, router=router, backend=backend, shutdown_timeout=0.05)
-    thread = threading.Thread(target=server.loop)
+    thread = threading.Thread(target=server.loop, daemon=True)
     thread.start()
     until(lambda: server.service is not None)
     with connect(server.port) as sock:
