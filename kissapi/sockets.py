@@ -10,8 +10,6 @@ import errno
 import select
 import socket
 import struct
-import sys
-from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -112,24 +110,6 @@ def reset(transport: Any) -> None:
     transport.abort()
 
 
-def _silence(sock: socket.socket) -> None:
-    """Let the kernel drop what still comes to a listening socket; what it has queued stays.
-
-    A client whose connection gets through between the last `accept` and `close` is reset, and its request with
-    it (measured: in one of 40 stops under load). Dropped, it tries again a second later, and is refused then, or
-    served by a successor. The filter is the socket's, not the descriptor's: a socket from which other processes
-    go on accepting must not be treated so.
-    """
-    if sys.platform == "linux":
-        program = array(
-            "B", struct.pack("HBBI", 6, 0, 0, 0)
-        )  # of one instruction: return 0 bytes of the packet
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HP", 1, program.buffer_info()[0]))
-        except OSError:
-            pass  # SO_ATTACH_FILTER, 26, can be forbidden in a container
-
-
 class Listener:
     """Accepts from one listening socket and hands each connection to `adopt`, while `has_room` says so."""
 
@@ -201,9 +181,8 @@ class Listener:
         """Accept what the kernel has queued, then stop listening: nobody who got through is turned away."""
         if self.sock.fileno() < 0:
             return
-        self._pause()
-        _silence(self.sock)
         self._accept(1 << 16)
-        self.sock.close()
+        self._pause()
         if self._retry is not None:
             self._retry.cancel()
+        self.sock.close()
