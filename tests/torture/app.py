@@ -19,7 +19,7 @@ from kissapi.limits import Limits
 router = Router()
 hooked = Router()
 router["/hooked"] = hooked
-counts = {"patient": 0, "cancelled": 0, "closed": 0}
+counts = {"patient": 0, "cancelled": 0, "opened": 0, "closed": 0}
 
 
 @router.get("/")
@@ -49,6 +49,7 @@ async def big(req: Request) -> bytes:
 
 @router.get("/stream")
 async def stream(req: Request) -> AsyncIterator[bytes]:
+    counts["opened"] += 1
     try:
         for _ in range(10_000):
             yield b"y" * 8192

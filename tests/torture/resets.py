@@ -66,7 +66,8 @@ def resets(backend: str, scale: Scale) -> str:
             reset(sock)
         took = until(lambda: victim.counts()["cancelled"] == number, "they are cancelled, `finally` and all")
         until(lambda: victim.descriptors() <= base, "no descriptor is left")
-        until(lambda: victim.counts()["closed"] == 12 * scale.resets, "every generator is closed")
+        # Not each of them has begun: a reset behind a request may take it away before it is read.
+        until(lambda: (seen := victim.counts())["closed"] == seen["opened"] > 0, "every generator is closed")
         time.sleep(0.05)
     left = victim.output.count("GET /patient → client left")
     assert left == number, f"{left} lines of {number} say that the client left"
