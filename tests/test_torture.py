@@ -12,6 +12,10 @@ from tests.torture.scale import SHORT
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
 
 
-@pytest.mark.parametrize("item", [name for name in ITEMS if name != "descriptors"])  # test_server.py has it
+# test_server.py has `descriptors`; the p99 of `crowds` wants a machine that does nothing else.
+SHORT_ITEMS = [name for name in ITEMS if name not in ("descriptors", "crowds")]
+
+
+@pytest.mark.parametrize("item", SHORT_ITEMS)
 def test_it_stays_up(item: str, backend: str) -> None:
     print(ITEMS[item](backend, SHORT))
