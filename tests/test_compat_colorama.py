@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+
 from kissapi.compat import colorama as standin
 
 try:

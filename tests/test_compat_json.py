@@ -8,6 +8,7 @@ import pickle
 from typing import Any
 
 import pytest
+
 from kissapi.compat import json as standin
 
 

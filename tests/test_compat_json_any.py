@@ -6,6 +6,7 @@ import json as real
 from typing import Any
 
 import pytest
+
 from kissapi.compat import json as standin
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis is not installed")
