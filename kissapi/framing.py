@@ -2,7 +2,7 @@
 
 Whatever leaves room for two readings is refused: behind a proxy that reads it the other way, the rest of a
 body would be the next request. So, though the grammar lets them pass, are a zero before a Content-Length and
-a tab behind the word `chunked`.
+a tab behind the word `chunked` or empty members beside it.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ An exception answers 400 and ends the connection; a `Fail` answers with its stat
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kissapi.fail import Fail
 from kissapi.framing import FRAMING, LENGTHS, Body, Framing
@@ -40,14 +40,6 @@ except ImportError:
 
 if TYPE_CHECKING:
     from kissapi.request import Request
-
-
-class Parser(Protocol):
-    """What every parser has; see above for what it may have."""
-
-    _finished: bool
-
-    def feed_data(self, data: bytes, /) -> None: ...
 
 
 _USUAL_OPTIONS: tuple[list[bytes], ...] = ([], [b"keep-alive"])
@@ -81,16 +73,14 @@ class Fields:
 
 
 class HttpParser:
-    """HTTP/1.0 and HTTP/1.1 (RFC 9112), one message at a time.
+    r"""HTTP/1.0 and HTTP/1.1 (RFC 9112), one message at a time.
 
     httptools reads the fields and checks their grammar. What it does not do is done here: where a message
     ends, the request line, Host, framing and limits. Bodies never go through it: it could not be stopped at
     their end.
 
-    Tolerated beyond the grammar: in a query, and there alone, brackets, braces, `|`, `^`, backslash, backtick
-    and a `%` that escapes nothing, for browsers send them; and up to two empty lines before a request.
-    Refused, though the grammar lets it pass: NUL in a path, a zero before a Content-Length, a comma in Host,
-    a tab behind the word `chunked`, empty members beside it, HTTP/1.2.
+    Up to two empty lines before a request are tolerated. What else is, or is refused though the grammar lets
+    it pass, stands at the head of `request_line.py`, `host.py` and `framing.py`.
 
         >>> parser = HttpParser(request := Request())
         >>> parser.feed_data(b"GET /hello?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
