@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from examples.custom_proto import MyParser
 from kissapi import Fail, HttpParser, Request, Response, Router
 from kissapi.limits import Limits
 from tests.wire import Wire, exchange, parse_answers
@@ -21,25 +22,6 @@ async def world(req: Request) -> str:
 @hello.get("/me")
 async def me(req: Request) -> str:
     return type(req).__name__
-
-
-class MyParser:
-    """The custom parser of the promise, to the letter."""
-
-    def __init__(self, request: Any) -> None:
-        self.request = request
-        self._finished = False
-        self._buffer = b""
-
-    def feed_data(self, data: bytes) -> None:
-        self._buffer += data
-        if b"\r\n\r\n" in self._buffer:
-            header_part, _body = self._buffer.split(b"\r\n\r\n", 1)
-            lines = header_part.split(b"\r\n")
-            command, path = lines[0].split(b" ", 1)
-            self.request.method = command.decode()
-            self.request.path = path.decode()
-            self._finished = True
 
 
 def test_a_parser_of_three_names_is_enough() -> None:
