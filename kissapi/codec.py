@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -13,6 +14,7 @@ from kissapi.fail import Fail
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HEX = frozenset("0123456789abcdefABCDEF")
+_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _OCTETS = {(high + low).encode(): int(high + low, 16) for high in _HEX for low in _HEX}
 
 
@@ -43,13 +45,14 @@ def unescape(text: str) -> bytes:
     data = text.encode()
     out = bytearray()
     start = 0
-    # No split: a form of nothing but escapes would take a hundred times its size in little strings.
+    # Neither split nor sub: a form of nothing but escapes would take many times its size in little pieces.
     while (at := data.find(b"%", start)) >= 0:
         out += data[start:at]
         octet = _OCTETS.get(data[at + 1 : at + 3])
         if octet is None:
-            out += b"%"
-            start = at + 1
+            escape = _ESCAPE.search(data, at + 1)  # a form of nothing but % would take a turn for each
+            start = len(data) if escape is None else escape.start()
+            out += data[at:start]
         else:
             out.append(octet)
             start = at + 3

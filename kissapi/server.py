@@ -193,8 +193,13 @@ class Server:
         service = self.service
         assert service is not None
         try:
-            for listener in self._listeners:
-                listener.close()
+            try:
+                refused = [listener.refuse_handshakes() for listener in self._listeners]
+                if any(refused):
+                    await sleep(sockets.HANDSHAKE)
+            finally:
+                for listener in self._listeners:
+                    listener.close()
             await sleep(0)  # what was just accepted becomes a connection
             service.stop()
             deadline = service.time() + self.limits.shutdown_timeout

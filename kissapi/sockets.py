@@ -10,6 +10,8 @@ import errno
 import select
 import socket
 import struct
+import sys
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,16 @@ _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_SUCH_FAMILY = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL))
 _AT_ONCE = 64  # connections accepted before those already there get their turn
 _RETRY = 0.5  # seconds
+HANDSHAKE = 0.05  # seconds for one that is under way when we stop listening
+_SO_ATTACH_FILTER = 26  # Linux; no name in the socket module
+# Linux' packet filter, run on each packet to a listening socket: code, jump if true, if false, operand.
+_NO_MORE_HANDSHAKES = (
+    (0x30, 0, 0, 13),  # the flags of the TCP header
+    (0x54, 0, 0, 0x12),  # SYN and ACK of them
+    (0x15, 0, 1, 0x02),  # SYN alone, which opens a handshake …
+    (0x06, 0, 0, 0),  # … is dropped; the client tries again after a second, and is refused or meets our heir
+    (0x06, 0, 0, 0xFFFFFFFF),  # all others pass
+)
 
 
 def bind(host: str | None, port: int, backlog: int) -> list[socket.socket]:
@@ -177,8 +189,24 @@ class Listener:
         if not self._paused:
             self._retry = None
 
+    def refuse_handshakes(self) -> bool:
+        """Let nobody begin to connect; whether this system can do that.
+
+        The kernel resets whom it has let in between our last `accept` and our `close`, with the request they
+        have sent. Told first to let nobody in, and given `HANDSHAKE` for those under way, it has none.
+        """
+        if sys.platform != "linux" or self.sock.fileno() < 0:
+            return False
+        program = array("B", b"".join(struct.pack("HBBI", *step) for step in _NO_MORE_HANDSHAKES))
+        where = struct.pack("HP", len(_NO_MORE_HANDSHAKES), program.buffer_info()[0])
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, where)
+        except OSError:  # a sandbox that forbids it
+            return False
+        return True
+
     def close(self) -> None:
-        """Accept what the kernel has queued, then stop listening: nobody who got through is turned away."""
+        """Accept what the kernel has queued, then stop listening."""
         if self.sock.fileno() < 0:
             return
         self._accept(1 << 16)

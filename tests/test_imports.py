@@ -28,7 +28,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.fail": ("", "an exception"),
     "kissapi.headers": ("", "a mapping"),
     "kissapi.host": ("re", "a grammar"),
-    "kissapi.codec": ("json .compat.json .fail", "text inside HTTP"),
+    "kissapi.codec": ("json re .compat.json .fail", "text inside HTTP"),
     "kissapi.path": ("uuid .compat.uuid .codec .fail", "the pattern of a route"),
     "kissapi.router": (".headers .path", "what the user registers; it knows no request and no response"),
     "kissapi.hooks": (".awaitables", "calls composed into one"),
@@ -55,7 +55,7 @@ TABLE: dict[str, tuple[str, str]] = {
         "threading contextvars queue .compat.contextvars .compat.queue .limits",
         "worker threads",
     ),
-    "kissapi.sockets": ("errno select socket struct", "binding and accepting"),
+    "kissapi.sockets": ("array errno select socket struct sys", "binding and accepting"),
     "kissapi.server": (
         "os signal threading .awaitables .backends .limits .log .parser .request .router .service .sockets",
         "the life of a server; the backend is imported when it is known",

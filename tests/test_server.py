@@ -440,7 +440,7 @@ def test_nobody_is_accepted_once_the_server_stops(backend: str) -> None:
         busy.sendall(SLEEP % b"0.2")
         time.sleep(0.05)
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.05)
+        time.sleep(0.1)
         with pytest.raises(ConnectionRefusedError):
             connect(server.port)
         assert read_all(busy).endswith(b"slept 0.2")

@@ -23,13 +23,12 @@ class Scale(NamedTuple):
     shortages: int  # of descriptors
     resets: int  # rounds
     stops: int
-    fresh: bool  # at stops, count clients that connect in that very moment, too
 
 
-SHORT = Scale(30, 0.6, 2.0, 0.02, 64 * MIB, MIB, 2000, 200, 4000, False, MIB // 4, 1, 1, 1, False)
+SHORT = Scale(30, 0.6, 2.0, 0.02, 64 * MIB, MIB, 2000, 200, 4000, False, MIB // 4, 1, 1, 1)
 FULL = Scale(
     500, 8.0, 2.0, 0.0, 1024 * MIB, 16 * MIB,
-    int(os.environ.get("REQUESTS") or 200_000), int(os.environ.get("CONNECTIONS") or 20_000),
+    int(os.environ.get("REQUESTS") or 1_000_000), int(os.environ.get("CONNECTIONS") or 100_000),
     60_000, True, 4 * MIB, 3, 10,
-    int(os.environ.get("STOPS") or 50), True,
+    int(os.environ.get("STOPS") or 50),
 )  # fmt: skip

@@ -127,9 +127,7 @@ def drive(
 
 def stops(backend: str, scale: Scale) -> str:
     chance = random.Random(1)
-    # A client that connects in the moment of the stop is reset now and then: in 1 to 4 of 100 stops.
-    # The long form fails for it; in the suite, a test that does so now and then is no use.
-    kinds = (BUSY, IDLE, FRESH) if scale.fresh else (BUSY, IDLE)
+    kinds = (BUSY, IDLE, FRESH)
     port = free_port()
     wrk = shutil.which("wrk")
     answered = lost = 0
@@ -176,7 +174,7 @@ def stops(backend: str, scale: Scale) -> str:
     assert not lost, "\n  ".join(
         [f"{lost} of {answered + lost} requests lost in {scale.stops} stops", *hows[:20]]
     )
-    forced = second_signal(backend) if scale.fresh else 0.0
+    forced = second_signal(backend)
     beside = "wrk beside every second" if wrk else "without wrk, which is missing"
     return (
         f"{scale.stops} stops and restarts on one port, {beside}: "
