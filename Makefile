@@ -1,7 +1,7 @@
 # The only door: every task is a target here, and all that a target makes goes to .venv/ and build/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-all fuzz torture simulate minimal wheel count clean
+.PHONY: help run test check test-all fuzz torture simulate bench bench-peers minimal wheel count clean
 .SUFFIXES:
 
 # The first that really runs (a pyenv shim may stand on PATH and fail), is new enough and can make an environment.
@@ -17,7 +17,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := build/hypothesis
 help: # not listed: it is the list
 	@echo "kissapi: what make can do"
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; \
-		do printf '  make %-9s %s\n' "$$target" "$$text"; done
+		do printf '  make %-11s %s\n' "$$target" "$$text"; done
 
 run: .venv/run ## make .venv, install kissapi in it, serve the quick start on port 8000
 	@echo "make: python -m examples.hello (Ctrl-C ends it)"
@@ -69,6 +69,14 @@ torture: export STOPS := $(STOPS)
 torture: .venv/dev ## slow, broken and greedy clients, wrong handlers, stops under load (ONLY=name for one)
 	@$(PY) -m tests.torture $(ONLY)
 
+# QUICK=1, ROUNDS, SECONDS; ONLY=peers,goals for some groups, NAMES=kissapi,bare for some rows.
+BENCH = $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	$(if $(NAMES),--names $(NAMES)) $(ONLY)
+bench: .venv/dev ## how fast, beside all peers (half an hour; QUICK=1: four minutes)
+	@$(PY) -m tests.bench $(BENCH)
+
+bench-peers: build/peers/installed ## build/peers: the other servers that `make bench` measures
+
 minimal: .venv/dev ## serve from the wheel on Debian's python3.11-minimal, with nothing else installed
 	@$(PY) -m tests.small_python
 	@$(PY) -m pytest -v tests/test_minimal.py
@@ -104,4 +112,19 @@ build/python%/test: pyproject.toml
 	@echo "make: build/python$*, by $(BY)"
 	@$(BY) -m venv --clear build/python$*
 	@build/python$*/bin/python $(PIP) --editable '.[test]' && rm -rf kissapi.egg-info
+	@touch $@
+
+# One after the other: one that cannot be had here keeps no other away. 0.1.6 has our name, so a folder of its own.
+build/peers/installed: tests/bench/peers.txt | .venv/bin/python
+	@echo "make: build/peers"
+	@$(PY) -m venv --clear build/peers
+	@sed -n 's/^\([a-z].*\)/\1/p' tests/bench/peers.txt | while read -r peer; do \
+		echo "make: $$peer"; build/peers/bin/python $(PIP) "$$peer" >build/peers/log 2>&1 \
+		|| echo "make: $$peer is left out: $$(tail -n 1 build/peers/log)" >&2; done
+	@echo "make: kissapi==0.1.6, in build/peers-kissapi016"
+	@rm -rf build/peers-kissapi016
+	@build/peers/bin/python $(PIP) --no-deps --target build/peers-kissapi016 kissapi==0.1.6 >build/peers/log 2>&1 \
+		|| echo "make: kissapi==0.1.6 is left out: $$(tail -n 1 build/peers/log)" >&2
+	@test -x /usr/sbin/nginx || command -v nginx >/dev/null \
+		|| echo "make: nginx is left out: apt-get install nginx-light" >&2
 	@touch $@

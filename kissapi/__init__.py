@@ -3,6 +3,7 @@
     bytes → parser → connection → router → hooks → handler → response → bytes
 
 parser.py       the parser contract; HttpParser; the one door to httptools
+head.py         a whole head of the usual form, read at one look
 request_line.py method, target, version
 host.py         host and port of a Host field or a URL
 framing.py      where a message ends; its body

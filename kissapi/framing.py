@@ -7,15 +7,32 @@ a tab behind the word `chunked` or empty members beside it.
 
 from __future__ import annotations
 
+import re
+
 from kissapi.compat.chunked import Chunked, ChunkedError
 from kissapi.fail import Fail
 from kissapi.headers import is_token
 
 Fields = dict[bytes, bytes | list[bytes]]
 
-# The fields that are read here; the last of LENGTHS is read by httptools.
-LENGTHS = frozenset((b"content-length", b"expect", b"transfer-encoding", b"proxy-connection"))
-FRAMING = LENGTHS | {b"connection"}
+_framing_fields = re.compile(
+    rb"\r\n(?i:(host|connection|content-length|transfer-encoding|expect)):([^\r\n]*+)"
+).findall
+
+
+def framing_fields(head: bytes) -> Fields:
+    """The fields of a head that frame its message, and Host: by name, in a list if one comes again."""
+    grouped: Fields = {}
+    for name, value in _framing_fields(head):
+        name = name.lower()
+        first = grouped.get(name)
+        if first is None:
+            grouped[name] = value
+        elif isinstance(first, list):
+            first.append(value)
+        else:
+            grouped[name] = [first, value]
+    return grouped
 
 
 class Framing:

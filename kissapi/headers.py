@@ -34,16 +34,12 @@ class Headers(MutableMapping[str, str]):
             self.add(name, value)
 
     @classmethod
-    def from_wire(cls, fields: Mapping[bytes, bytes | list[bytes]]) -> Headers:
-        """The fields a parser collected and checked: lower-case names, obs-text kept as surrogates."""
-        headers = cls.__new__(cls)
-        headers._values = {
-            name.decode("ascii"): [
-                value.strip(b" \t").decode("utf-8", "surrogateescape")
-                for value in (values if isinstance(values, list) else (values,))
-            ]
-            for name, values in fields.items()
-        }
+    def from_wire(cls, head: bytes) -> Headers:
+        """The fields of a head that a parser has checked; obs-text is kept as surrogates."""
+        headers = cls()
+        for line in head.split(b"\r\n")[1:-2]:
+            name, _, value = line.decode("utf-8", "surrogateescape").partition(":")
+            headers._values.setdefault(name.lower(), []).append(value.strip(" \t"))
         return headers
 
     def __getitem__(self, name: str) -> str:

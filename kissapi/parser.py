@@ -28,10 +28,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kissapi.fail import Fail
-from kissapi.framing import FRAMING, LENGTHS, Body, Framing
+from kissapi.framing import Body, Framing, framing_fields, too_large
+from kissapi.head import usual_head
 from kissapi.host import is_authority
 from kissapi.limits import Limits
-from kissapi.request_line import QUERY_BYTES, method_failure, read_request_line, refuse_bytes
+from kissapi.request_line import ANY_BYTES, METHODS, method_failure, read_request_line, refuse_bytes
 
 try:
     import httptools
@@ -42,42 +43,16 @@ if TYPE_CHECKING:
     from kissapi.request import Request
 
 
-_USUAL_OPTIONS: tuple[list[bytes], ...] = ([], [b"keep-alive"])
+_METHODS = {method.encode(): method for method in METHODS}
 _BLANK_LINES = 2  # before a request line: some old clients send one after a body (RFC 9112 §2.2)
-
-
-class Fields:
-    """Where httptools puts the fields of one head: by lower-case name, in a list if a name comes again.
-
-    It knows nothing of the parser, so the two make no reference cycle.
-    """
-
-    __slots__ = ("by_name", "repeated")
-
-    def __init__(self) -> None:
-        self.by_name: dict[bytes, bytes | list[bytes]] = {}
-        self.repeated = 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        by_name = self.by_name
-        if name not in by_name:
-            by_name[name] = value
-            return
-        self.repeated += 1
-        first = by_name[name]
-        if isinstance(first, list):
-            first.append(value)
-        else:
-            by_name[name] = [first, value]
 
 
 class HttpParser:
     r"""HTTP/1.0 and HTTP/1.1 (RFC 9112), one message at a time.
 
-    httptools reads the fields and checks their grammar. What it does not do is done here: where a message
-    ends, the request line, Host, framing and limits. Bodies never go through it: it could not be stopped at
-    their end.
+    A whole head of the usual form is read at one look (`kissapi.head`). Any other, and every wrong one, is
+    judged by httptools, piece by piece as it comes. What that does not do is done here: the request line,
+    Host, framing and limits. Bodies never go through it: it could not be stopped at their end.
 
     Up to two empty lines before a request are tolerated. What else is, or is refused though the grammar lets
     it pass, stands at the head of `request_line.py`, `host.py` and `framing.py`.
@@ -92,8 +67,6 @@ class HttpParser:
     library: Any = httptools  # or its stand-in: see `kissapi.pure`
 
     def __init__(self, request: Request) -> None:
-        self._fields = Fields()
-        self._httptools: Any = None
         self._host: bytes | list[bytes] | None = None  # the last valid one: a client sends the same each time
         self._plain = False
         self.reset(request)
@@ -123,24 +96,44 @@ class HttpParser:
         if self._go_on is not None:
             self._go_on(self, data)
             return
-        end = data.find(b"\r\n\r\n") + 4
-        line_end = data.find(b"\r\n")
-        if end > 3 and 0 < line_end <= self.limits.max_line and end <= self.limits.max_head:
-            if end == len(data):
-                self.unread = b""
-            else:
-                self.unread = data[end:]
-                data = data[:end]
-            self._authority = read_request_line(data[:line_end], self._request)
-            self._read_fields(data)
-            self._end_head()
-        else:
+        if not self._read_at_once(data):
             self._head = bytearray()
             self._checked = 0  # how much of it has been looked at, and given to httptools
             self._blank_lines = 0
-            self._line_read = self._plain = False
+            self._line_end = 0
+            self._plain = False
+            self._httptools = self.library.HttpRequestParser(None)  # no callbacks: all it has to say is no
             self._go_on = HttpParser._gather_head
             self._gather_head(data)
+
+    def _read_at_once(self, data: bytes) -> bool:
+        """Whether `data` begins with a whole head of the usual form, which then has been read."""
+        head = usual_head(data)
+        if head is None:
+            return False
+        end, limits, request = head.end(), self.limits, self._request
+        method, path, query, host, length = head.groups()
+        if (
+            end > limits.max_line  # so short a head has no line that is too long
+            or end > limits.max_head
+            or data.count(b"\n", 0, end) - 2 > limits.max_fields
+            or method not in _METHODS
+        ):
+            return False
+        request.method = _METHODS[method]
+        request.path = path.decode()
+        if query:
+            request.query_string = query.decode()
+        request._head = data[:end]
+        self.unread = data[end:]
+        if host != self._host:
+            self._check_host(host)
+        if length is None:
+            self._finished = True
+        else:
+            self._plain = False
+            self._await_body(int(length))
+        return True
 
     # A head that comes in pieces, or breaks a rule of its form. Whatever the pieces, the verdict is the same:
     # no byte over a limit is looked at, and what is under it is judged in the order in which it came.
@@ -148,7 +141,7 @@ class HttpParser:
     def _gather_head(self, data: bytes) -> None:
         head = self._head
         self.begun = True
-        while not self._line_read:
+        while not self._line_end:
             room = self.limits.max_line + 2 - len(head)
             head += data[:room]
             data = data[room:]
@@ -165,10 +158,11 @@ class HttpParser:
         head += data
         end = self._gather_fields(head)
         if end:
-            self._go_on = None
+            self._go_on = self._httptools = None
             self.unread = bytes(head[end:])
+            self._request._head = bytes(head[:end])
             del self._head
-            self._end_head()
+            self._end_head(self._request._head)
 
     def _gather_line(self, head: bytearray) -> bool:
         """Whether the request line is complete, and has been read."""
@@ -177,7 +171,7 @@ class HttpParser:
         known = end if end >= 0 else min(len(head), limit + 1)
         if end < 0 and head[known - 1] == 0x0D and known == len(head):
             known -= 1  # half a line end, perhaps
-        if head[self._checked : known].translate(None, QUERY_BYTES):
+        if head[self._checked : known].translate(None, ANY_BYTES):
             refuse_bytes(bytes(head[:known]))
         self._checked = known
         if end < 0:
@@ -187,7 +181,7 @@ class HttpParser:
                 raise Fail(414, f"URI Too Long: a request line may have {limit} bytes")
             return False
         self._authority = read_request_line(bytes(head[:end]), self._request)
-        self._line_read = True
+        self._line_end = end
         self._checked = 0
         return True
 
@@ -203,38 +197,25 @@ class HttpParser:
         return end if end > 3 else 0
 
     def _read_fields(self, data: bytes) -> None:
-        """Give httptools a head, or the next piece of one."""
-        if self._httptools is None:
-            self._httptools = self.library.HttpRequestParser(self._fields)
+        """Let httptools judge the next piece of a head."""
         try:
             self._httptools.feed_data(data)
         except self.library.HttpParserUpgrade:
-            self._httptools = None  # to a protocol nobody here speaks: answered as if it had not asked
+            pass  # to a protocol nobody here speaks: answered as if it had not asked
         except self.library.HttpParserError as error:
             raise Fail(400, f"Bad Request: {error}") from None
 
-    def _end_head(self) -> None:
+    def _end_head(self, head: bytes) -> None:
         """The head is complete and well-formed. Does it make sense?"""
-        request = self._request
-        fields = self._fields.by_name
-        request._fields = fields
-        if len(fields) + self._fields.repeated > self.limits.max_fields:
+        if head.count(b"\n") - 2 > self.limits.max_fields:
             raise Fail(431, f"Request Header Fields Too Large: at most {self.limits.max_fields} fields")
-        self._fields.by_name = {}
-        self._fields.repeated = 0
-        host = fields.get(b"host")
-        if host is None or host != self._host:
-            self._check_host(host)
+        fields = framing_fields(head)
+        self._check_host(fields.get(b"host"))
         if self._authority is not None:
-            fields[b"host"] = self._authority.encode()  # RFC 9112 §3.2.2: the target says it better
-        if request.http_version == "1.1" and (
-            FRAMING.isdisjoint(fields)
-            # Every browser says it, to no effect.
-            or (fields.get(b"connection") == b"keep-alive" and LENGTHS.isdisjoint(fields))
-        ):
-            self._finished = True
-        else:
-            self._frame(fields)
+            self._request.headers["host"] = self._authority  # RFC 9112 §3.2.2: the target says it better
+        framing = Framing(fields, self._request.http_version, self.limits.max_body)
+        self._keep_alive = framing.keep_alive
+        self._await_body(framing.size, framing.expects_continue)
 
     def _check_host(self, host: bytes | list[bytes] | None) -> None:
         if host is None:
@@ -247,27 +228,21 @@ class HttpParser:
             raise Fail(400, "Bad Request: the Host field is no host and port")
         self._host = host
 
-    def _frame(self, fields: dict[bytes, bytes | list[bytes]]) -> None:
-        """The message has a body, or a say in what becomes of the connection."""
-        self._plain = False
-        version = self._request.http_version
-        framing = Framing(fields, version, self.limits.max_body)
-        self._keep_alive = framing.keep_alive
-        if framing.size == 0:
-            # httptools reads options its own way, and would wait for the end of the connection.
-            if version == "1.0" or b"proxy-connection" in fields or framing.options not in _USUAL_OPTIONS:
-                self._httptools = None
+    def _await_body(self, size: int | None, expects_continue: bool = False) -> None:
+        """Take `size` bytes of body, or chunks if it is None."""
+        if size == 0:
             self._finished = True
             return
-        self._httptools = None  # it would wait for the body
-        size, unread = framing.size, self.unread
+        if size is not None and size > self.limits.max_body:
+            raise too_large(self.limits.max_body)
+        unread = self.unread
         if size is not None and len(unread) >= size:  # a small one comes with its head
             self._request.body = unread[:size]
             self.unread = unread[size:]
             self._finished = True
             return
         self.in_body = True
-        self.expects_continue = framing.expects_continue and not unread
+        self.expects_continue = expects_continue and not unread
         self._body = Body(size, self.limits.max_body)
         self._go_on = HttpParser._take_body
         if unread:

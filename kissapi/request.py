@@ -33,7 +33,7 @@ class Request:
     query_string: str = ""  # as it came, without the question mark
     http_version: str = "1.1"
     body: bytes = b""
-    _fields: dict[bytes, bytes | list[bytes]] | None = None
+    _head: bytes = b""  # as it came, checked
     _connection: Connection | None = None
 
     def __init__(self, **attributes: Any) -> None:
@@ -56,7 +56,7 @@ class Request:
     @cached_property
     def headers(self) -> MutableMapping[str, str]:
         """The header fields: lower-case names, looked up in any case; see `Headers`."""
-        return Headers.from_wire(self._fields) if self._fields else Headers()
+        return Headers.from_wire(self._head)
 
     @cached_property
     def query_all(self) -> dict[str, list[str]]:

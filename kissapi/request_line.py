@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 # What may stand in a request line (RFC 3986 §3.3, §3.4), and what browsers leave unescaped in queries.
 # A whole URL may have an IP literal, and that its brackets.
-LINE_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/? "
-QUERY_BYTES = LINE_BYTES + b"[]{}|\\^`"
+PATH_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/"
+LINE_BYTES = PATH_BYTES + b"%? "
+QUERY_BYTES = PATH_BYTES + b"%?[]{}|\\^`"
+ANY_BYTES = QUERY_BYTES + b" "
 _IP_LITERAL = re.compile(rb"(?i)(?<= http://)\[[^]]*\]|(?<= https://)\[[^]]*\]")
 
 # What httptools knows, but for CONNECT, a proxy's business, and TRACE, an echo of credentials to scripts.
 # Asked here, for it knows methods of other protocols too, and says of each something else.
-_METHODS = frozenset(
+METHODS = frozenset(
     "GET HEAD POST PUT DELETE OPTIONS PATCH QUERY ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY"
     " MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND"
     " UNLINK UNLOCK UNSUBSCRIBE".split()
@@ -49,7 +51,7 @@ def read_request_line(line: bytes, request: Request) -> str | None:
             raise _version_failure(version)
         request.http_version = "1.0"
     request.method = method
-    if method not in _METHODS:
+    if method not in METHODS:
         raise method_failure(method)
     authority = None
     if not target.startswith("/"):
@@ -81,7 +83,7 @@ def _special_target(method: str, target: str) -> tuple[str | None, str]:
 def refuse_bytes(line: bytes) -> None:
     """Raise `Fail(400)`, unless all that is unusual in the request line is what browsers leave in queries."""
     path, _, query = _IP_LITERAL.sub(b"", line, 1).partition(b"?")
-    if path.translate(None, LINE_BYTES) or query.translate(None, QUERY_BYTES):
+    if path.translate(None, LINE_BYTES) or query.translate(None, ANY_BYTES):
         raise Fail(
             400, "Bad Request: the request line has bytes that must be percent-encoded (RFC 3986, section 2)"
         )

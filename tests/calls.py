@@ -9,14 +9,15 @@ from types import FrameType
 from typing import Any
 
 
-def count_calls(function: Callable[..., object], *arguments: Any) -> int:
-    """How many calls `function(*arguments)` makes, itself included."""
-    calls = 0
+def list_calls(function: Callable[..., object], *arguments: Any) -> list[str]:
+    """The calls that `function(*arguments)` makes, itself included: `py Router.get`, `c dict.setdefault`."""
+    calls: list[str] = []
 
-    def profile(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls
-        if event in ("call", "c_call"):
-            calls += 1
+    def profile(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            calls.append(f"py {frame.f_code.co_qualname}")
+        elif event == "c_call":
+            calls.append(f"c {argument.__qualname__}")
 
     before = sys.getprofile()
     gc.disable()  # a collection has callbacks, too: Hypothesis's
@@ -26,4 +27,9 @@ def count_calls(function: Callable[..., object], *arguments: Any) -> int:
     finally:
         sys.setprofile(before)
         gc.enable()
-    return calls - 1  # the last is setprofile
+    return calls[:-1]  # the last is setprofile
+
+
+def count_calls(function: Callable[..., object], *arguments: Any) -> int:
+    """How many calls `function(*arguments)` makes, itself included."""
+    return len(list_calls(function, *arguments))

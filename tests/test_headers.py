@@ -105,7 +105,7 @@ def test_blanks_round_a_value_go_and_those_inside_stay() -> None:
 
 
 def test_fields_from_the_wire_are_decoded_and_can_be_sent_again() -> None:
-    headers = Headers.from_wire({b"x": b" caf\xc3\xa9 ", b"y": [b"\xff", b"2\t"], b"host": b"a"})
+    headers = Headers.from_wire(b"GET / HTTP/1.1\r\nX:  caf\xc3\xa9 \r\nY:\xff\r\ny: 2\t\r\nHost: a\r\n\r\n")
     assert headers == {"x": "café", "y": "\udcff, 2", "host": "a"}
     assert list(Headers(headers).lines()) == [("x", "café"), ("y", "\udcff"), ("y", "2"), ("host", "a")]
 

@@ -39,9 +39,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.request": (".codec .fail .headers .limits", "what was asked"),
     "kissapi.response": ("time .codec .fail .headers", "what is answered; of time only the type of a date"),
     "kissapi.request_line": ("re .codec .fail .headers .host", "method, target, version"),
-    "kissapi.framing": (".compat.chunked .fail .headers", "where a message ends"),
+    "kissapi.head": ("re .request_line", "a whole head of the usual form, at one look"),
+    "kissapi.framing": ("re .compat.chunked .fail .headers", "where a message ends"),
     "kissapi.parser": (
-        "httptools .compat.httptools .fail .framing .host .limits .request_line",
+        "httptools .compat.httptools .fail .framing .head .host .limits .request_line",
         "bytes → request",
     ),
     "kissapi.pure": (".compat.httptools .parser", "HttpParser over the stand-in, asked for by name"),

@@ -1,120 +1,126 @@
-"""Plaintext requests/s beside a bare asyncio Protocol that answers constant bytes, in one run.
-
-python -m tests.bench.plaintext [rounds] [seconds]
-
-Server and load generator (`wrk`, Debian's) are pinned to a core each; the rounds are interleaved, so that
-what else the machine does falls on all alike; medians are compared as ratios. An answer that is not 2xx, or a
-socket error, ends the run.
-"""
+"""Plaintext: one small answer over 32 connections, by every server there is. Access log off; on, for some."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import statistics
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
+from tests.bench.load import Load
+from tests.bench.run import Figures, Row, Run, installed
+from tests.bench.server import NGINX, PEERS, PUBLISHED, Candidate, ours
+from tests.bench.table import Table
 
-from tests.served import Served
+LOOPS = ("asyncio", "uvloop", "selectors")
+LOGGED = ", access log on"
+BASE = "peers/bare Protocol on asyncio"
 
-CONNECTIONS = 32
-
-BARE = """
-import asyncio, sys, time
-ANSWER = (b"HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: 13\\r\\n"
-          b"Date: Sun, 06 Nov 1994 08:49:37 GMT\\r\\n\\r\\nHello, world!")
-class Bare(asyncio.Protocol):
-    def connection_made(self, transport):
-        self.transport = transport
-        transport.max_size = 65536  # as kissapi sets it: a fair race
-    def data_received(self, data):
-        self.transport.write(ANSWER)
-async def main():
-    server = await asyncio.get_running_loop().create_server(Bare, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    print(time.strftime("%H:%M:%S"), "[INFO] Serving on http://127.0.0.1:%d" % port, flush=True)
-    await asyncio.get_running_loop().create_future()
-import signal
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-asyncio.run(main())
-"""
-
-KISSAPI = """
-import sys
-from kissapi import Router, Server
-backend, log = sys.argv[1:]
-options = {"backend": backend}
-if backend == "uvloop":
-    import uvloop
-    options = {"loop_factory": uvloop.new_event_loop}
-router = Router()
-@router.get("/")
-async def hello(req):
-    return "Hello, world!"
-print_to = sys.stdout
-server = Server("127.0.0.1", 0, router=router, access_log=log != "off", **options)
-if log == "file":
-    import io, os, threading
-    # The start line goes to whoever waits for it, all the rest to a file.
-    class First(io.TextIOBase):
-        encoding = "utf-8"
-        def __init__(self): self.target = print_to
-        def write(self, text):
-            self.target.write(text); self.target.flush()
-            if self.target is print_to: self.target = open(os.environ["LOG"], "w")
-        def flush(self): self.target.flush()
-    sys.stdout = First()
-server.loop()
+NGINX_CONF = """
+daemon off; master_process off; pid FOLDER/pid; error_log stderr;
+events { worker_connections 4096; }
+http {
+    access_log off; default_type text/plain; keepalive_requests 1000000000;
+    client_body_temp_path FOLDER/a; proxy_temp_path FOLDER/b; fastcgi_temp_path FOLDER/c;
+    uwsgi_temp_path FOLDER/d; scgi_temp_path FOLDER/e;
+    server { listen 127.0.0.1:PORT; location / { return 200 "Hello, world!"; } }
+}
 """
 
 
-def measure(source: str, arguments: list[str], seconds: int, folder: str) -> float:
-    environment = {"LOG": str(Path(folder, "log")), "PATH": "/usr/bin:/bin", "PYTHONPATH": "."}
-    command = ["taskset", "-c", "0", sys.executable, "-c", source, *arguments]
-    with Served(command, env=environment) as server:
-        load = [
-            "taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
-            f"http://127.0.0.1:{server.port}/",
-        ]  # fmt: skip
-        report = subprocess.run(load, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in report or "Socket errors" in report:
-        raise SystemExit(f"wrk met errors:\n{report}")
-    found = re.search(r"Requests/sec:\s+([\d.]+)", report)
-    assert found, report
-    return float(found[1])
+def peer(*arguments: str, needs: str) -> Candidate:
+    """A program in the peers' environment; an argument that is no option starts it."""
+    return Candidate((str(PEERS / "bin/python"), *arguments), tuple(needs.split()), path="")
 
 
-def main(rounds: int = 5, seconds: int = 3) -> None:
-    if shutil.which("wrk") is None:
-        raise SystemExit("wrk is missing: apt-get install wrk")
-    candidates = {"bare asyncio Protocol, constant bytes": (BARE, ["", ""])}
-    backends = ["asyncio", "selectors"]
-    try:
-        import uvloop  # noqa: F401
-    except ImportError:
-        print("uvloop is not installed, and left out")
-    else:
-        backends.insert(1, "uvloop")
-    for backend in backends:
-        candidates[f"kissapi on {backend}"] = (KISSAPI, [backend, "off"])
-        candidates[f"kissapi on {backend}, access log to a file"] = (KISSAPI, [backend, "file"])
-    rates: dict[str, list[float]] = {name: [] for name in candidates}
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in range(rounds):
-            for name, (source, arguments) in candidates.items():
-                rates[name].append(measure(source, arguments, seconds, folder))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    base = next(iter(medians.values()))
-    print(
-        f"Python {sys.version.split()[0]}, {CONNECTIONS} connections, "
-        f"median of {rounds} rounds of {seconds} s\n"
+def uvicorn(app: str, loop: str, log: bool = False) -> Candidate:
+    factory = () if app == "raw" else ("--factory",)
+    quiet = () if log else ("--no-access-log", "--log-level", "warning")
+    options = ("--host", "127.0.0.1", "--port", "PORT", "--loop", loop, "--http", "httptools")
+    needs = f"uvicorn httptools {loop if loop == 'uvloop' else ''} {app if app != 'raw' else ''}"
+    return peer("-m", "uvicorn", *factory, f"asgi:{app}", *options, *quiet, needs=needs)
+
+
+def granian(protocol: str, log: bool = False) -> Candidate:
+    options = ("--interface", protocol, "--host", "127.0.0.1", "--port", "PORT", "--loop", "uvloop")
+    quiet = ("--access-log",) if log else ("--no-log",)
+    return peer("-m", "granian", f"{protocol}:raw", *options, *quiet, needs="granian uvloop")
+
+
+def rows() -> list[Row]:
+    """In this order they are measured, so what is compared has run close together."""
+    found: dict[str, Candidate] = {}
+    for loop in LOOPS:
+        found[f"bare Protocol on {loop}"] = ours("bare.py", loop, "constant")
+        found[f"bare Protocol with httptools on {loop}"] = ours("bare.py", loop, "httptools")
+        found[f"kissapi on {loop}"] = ours("kiss.py", loop)
+        found[f"kissapi on {loop}{LOGGED}"] = ours("kiss.py", loop, "log=on")
+    for loop in LOOPS[:2]:
+        for app in ("raw", "starlette", "fastapi", "falcon"):
+            found[f"uvicorn + {app} on {loop}"] = uvicorn(app, loop)
+    found[f"uvicorn + raw on uvloop{LOGGED}"] = uvicorn("raw", "uvloop", log=True)
+    for protocol in ("asgi", "rsgi"):
+        found[f"granian {protocol.upper()}"] = granian(protocol)
+    found[f"granian RSGI{LOGGED}"] = granian("rsgi", log=True)
+    options = ("-b", "127.0.0.1:PORT", "-k", "uvloop", "--log-level", "error")
+    found["hypercorn + raw on uvloop"] = peer(
+        "-m", "hypercorn", "asgi:raw", *options, needs="hypercorn uvloop"
     )
-    print("| server | requests/s | ÷ bare |\n|---|---:|---:|")
-    for name, rate in medians.items():
-        print(f"| {name} | {rate:,.0f} | {rate / base:.2f} |")
+    for app in ("raw", "falcon", "bottle"):
+        needs = f"fastpysgi {app if app != 'raw' else ''}"
+        found[f"fastpysgi + {app}"] = peer("wsgi.py", "fastpysgi", app, "PORT", needs=needs)
+    found["aiohttp on asyncio"] = peer("own.py", "aiohttp", "PORT", needs="aiohttp")
+    found["aiohttp on uvloop"] = peer("own.py", "aiohttp_uvloop", "PORT", needs="aiohttp uvloop")
+    found[f"aiohttp on uvloop{LOGGED}"] = peer(
+        "own.py", "aiohttp_uvloop", "PORT", "log", needs="aiohttp uvloop"
+    )
+    for name in ("sanic", "robyn", "socketify", "tornado", "microdot"):
+        found[name] = peer("own.py", name, "PORT", needs=name)
+    found["waitress + bottle"] = peer("wsgi.py", "waitress", "bottle", "PORT", needs="waitress bottle")
+    python = str(PEERS / "bin/python")
+    found["kissapi 0.1.6"] = Candidate(
+        (python, "own.py", "kissapi016", "PORT"), ("kissapi", "httptools"), path=str(PUBLISHED)
+    )
+    found["nginx"] = Candidate((NGINX, "-c", "FOLDER/conf"), ("nginx",), conf=NGINX_CONF)
+    # The published version promises to keep a connection, and ends it. Asked in small letters, it says so.
+    loads = {"kissapi 0.1.6": Load(fields=("connection: close",))}
+    return [Row(f"peers/{name}", candidate, loads.get(name, Load())) for name, candidate in found.items()]
 
 
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+def measure(run: Run) -> None:
+    run.measure(rows())
+
+
+def tables(figures: Figures) -> list[Table]:
+    keys = sorted((row.key for row in rows() if row.key in figures), key=figures.median, reverse=True)
+    versions = ", ".join(f"{name} {installed()[name]}" for name in sorted(names_of_peers()))
+    note = (
+        "One core each for server and load. A server that is not busy to nearly 100 % had to wait for the "
+        f"load, or for others on this machine. {f'Peers: {versions}.' if versions else ''}"
+    )
+    return [
+        _table(figures, "Peers: plaintext, 32 connections", [key for key in keys if LOGGED not in key], note),
+        _table(figures, "Peers with the access log on, to a file", [key for key in keys if LOGGED in key]),
+    ]
+
+
+def _table(figures: Figures, title: str, keys: list[str], note: str = "") -> Table:
+    head = ["server", "requests/s", "least – most", "µs of CPU each", "busy", "÷ bare asyncio"]
+    lines = []
+    for key in keys:
+        rate, cpu = figures.median(key), figures.median(f"{key} µs")
+        least, most = figures.spread(key)
+        base = f"{figures.ratio(key, BASE):.2f}" if BASE in figures else "–"
+        name = key.removeprefix("peers/").removesuffix(LOGGED)
+        lines.append(
+            [
+                name,
+                f"{rate:,.0f}",
+                f"{least:,.0f} – {most:,.0f}",
+                f"{cpu:.1f}",
+                f"{rate * cpu / 1e4:.0f} %",
+                base,
+            ]
+        )
+    bars = {key.removeprefix("peers/"): figures.median(key) for key in keys}
+    return Table(title, head, lines, note, bars, axes=("requests/s", ""))
+
+
+def names_of_peers() -> set[str]:
+    """The distributions that are asked for and there."""
+    return {name for row in rows() for name in row.candidate.needs if name in installed()}

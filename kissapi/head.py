@@ -1,0 +1,26 @@
+"""Head: a request's head that has arrived whole and is as everybody sends it, read at one look.
+
+Law: it says what it sees, or nothing. What it takes, the careful road (`HttpParser._gather_head`) takes as
+well, and reads the same way; what it does not take may be wrong or only rare, and is judged there. Hence one
+verdict, whatever the pieces in which a head comes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kissapi.request_line import PATH_BYTES, QUERY_BYTES
+
+# Nothing is tried twice (`++`): the cost is linear in the length of what came.
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TEXT = rb"[\t -~\x80-\xff]*+"
+# Fields that change nothing about where the message ends; every browser says keep-alive, to no effect.
+_FRAMING = rb"[cChHtTeE](?i:ost:|ontent-length:|ransfer-encoding:|xpect:|onnection:(?! keep-alive\r))"
+_FIELDS = rb"(?:\r\n(?!%b)%b:%b)*+" % (_FRAMING, _TOKEN, _TEXT)
+
+# Method, path, query, host and Content-Length of an HTTP/1.1 head; the last two in the one usual spelling.
+usual_head = re.compile(
+    rb"([A-Z-]++) (/[%b]*+)(?:\?([%b]*+))?+ HTTP/1\.1" % (re.escape(PATH_BYTES), re.escape(QUERY_BYTES))
+    + rb"%b\r\n[hH]ost: ([!-~]*+)" % _FIELDS
+    + rb"%b(?:\r\n[cC]ontent-[lL]ength: (0|[1-9][0-9]{0,17}+)%b)?+\r\n\r\n" % (_FIELDS, _FIELDS)
+).match
