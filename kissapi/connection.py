@@ -37,7 +37,6 @@ IDLE, BUSY, STREAMING = "IDLE", "BUSY", "STREAMING"
 CLOSING, CLOSED, UPGRADED = "CLOSING", "CLOSED", "UPGRADED"
 
 NEVER = float("inf")
-_WAITS = object()  # in place of a result that is not there yet
 BATCH = 64 * 1024  # answers to pipelined requests are joined into one write, up to about this size
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -104,78 +103,70 @@ class Connection:
         self.deadline = self.service.idle_deadline
 
     def data_received(self, data: bytes) -> None:
-        at_rest = self.state is IDLE and self.writable
-        if not at_rest:
+        if self.state != IDLE or not self.writable:
             self._hold(data)
             return
         service = self.service
         start = service.clock()
         came = self.arrived or start
-        if self.request is None:
-            self.started = came
-        out: list[bytes] = []
+        out: list[bytes] = []  # answers to what was pipelined
         size = 0
         while True:
-            request, parser = self.request, self.parser
-            if request is None:
-                request = self.request = service.request_class()
-                request._connection = self
-                self.fed = 0
+            request = self.request
             try:
-                if parser is None or (not self.fed and not service.reuses_parser):
-                    parser = self.parser = service.make_parser(request)
-                elif not self.fed:
-                    parser.reset(request)
+                if request is None:
+                    request = self._begin(came)
+                parser = self.parser
                 if data:
                     parser.feed_data(data)
                 else:
                     parser.feed_eof()
             except Exception as error:
-                out.append(self._refuse(error))
+                answer = self._refuse(error)
                 break
             if not parser._finished:
-                out.append(self._wait_for_rest(parser, len(data)))
+                answer = self._wait_for_rest(parser, len(data))
                 break
             data = getattr(parser, "unread", b"")
             try:
                 task = service.spawn(service.handle(request))
-                result = task.result() if task.done() else _WAITS
+                if not task.done():
+                    self._wait_for_handler(task, data)
+                    answer = b""
+                    break
+                result = task.result()
             except BaseException as error:
                 result = service.failure(request, error)
                 task = None  # the error holds this frame: no cycle by way of it
-            if result is _WAITS:
-                self._wait_for_handler(task, data)
-                break
-            out.append(self._answer(request, result))
+            answer = self._answer(request, result)
             self.request = None
-            if self.close_after:
+            self.deadline = service.idle_deadline  # unless `_flush` has another
+            if not data or self.close_after:
                 break
-            if self.state is not IDLE:
-                if data:
-                    self._hold(data)
+            if self.stream is not None:
+                self._hold(data)
                 break
-            if not data:
-                break
-            self.started = came
             now = service.clock()
             if now - start > service.slow:
                 service.held_up(request, now - start)
             start = now
-            size += len(out[-1])
+            out.append(answer)
+            size += len(answer)
             if size > BATCH:
-                self._flush(out)
+                self._flush(b"".join(out))
                 out, size = [], 0
-                if not self.writable:
-                    self._hold(data)
+                if not self.writable:  # it has become so
+                    self._hold(data)  # type: ignore[unreachable]
+                    answer = b""
                     break
-        held = self._flush(out) - start
-        if held > service.slow:
+        if out:
+            out.append(answer)
+            answer = b"".join(out)
+        held = self._flush(answer) - start
+        if held > service.slow and request is not None:
             service.held_up(request, held)
-        if self.state is IDLE:
-            if self.close_after or self.eof:
-                self._settle()
-            elif self.request is None and self.writable:
-                self.deadline = service.idle_deadline
+        if self.state is IDLE and (self.close_after or self.eof):
+            self._settle()
 
     def eof_received(self) -> bool:
         self.eof = True
@@ -218,7 +209,7 @@ class Connection:
             else:
                 self.abort("client takes nothing")
         elif self.state is IDLE and self._is_reading():
-            self._flush([self._refuse(Fail(408, "Request Timeout"))])
+            self._flush(self._refuse(Fail(408, "Request Timeout")))
             self._settle()
         elif self.state is IDLE:
             if not self.service.has_input(self.transport):  # else a request has come this very moment
@@ -244,6 +235,19 @@ class Connection:
             self.deadline = min(self.deadline, deadline)
 
     # One message
+
+    def _begin(self, came: float) -> Request:
+        """A request and a parser for the next message, the first byte of which came at `came`."""
+        service = self.service
+        request = self.request = service.make_request()
+        request._connection = self
+        self.started = came
+        self.fed = 0
+        if self.parser is not None and service.reuses_parser:
+            self.parser.reset(request)
+        else:
+            self.parser = service.make_parser(request)
+        return request
 
     def _is_reading(self) -> bool:
         """Whether a message has begun to come."""
@@ -301,7 +305,7 @@ class Connection:
         except BaseException as error:
             result = self.service.failure(request, error)
             task = None  # the error holds this frame: no cycle by way of it
-        self._flush([self._answer(request, result)])
+        self._flush(self._answer(request, result))
         if self.state is IDLE:
             self._go_on()
 
@@ -321,17 +325,15 @@ class Connection:
     def _answer(self, request: Request, result: Any) -> bytes:
         """The bytes that answer `request`: all of them, or the head of a stream."""
         service = self.service
-        if not self.close_after:
-            try:
-                if service.parser_keeps_alive:
-                    goes_on = self.parser.should_keep_alive()
-                else:
-                    goes_on = _wants_keep_alive(request)
-            except Exception as error:
-                service.failure(request, error)
-                goes_on = False
-            self.close_after = service.stopping or not goes_on
-        if self.close_after:
+        try:
+            goes_on = (
+                self.parser.should_keep_alive() if service.parser_keeps_alive else _wants_keep_alive(request)
+            )
+        except Exception as error:
+            service.failure(request, error)
+            goes_on = False
+        if self.close_after or service.stopping or not goes_on:
+            self.close_after = True
             tail = service.tail_close
         elif request.http_version == "1.1":
             tail = service.tail
@@ -344,8 +346,10 @@ class Connection:
                 result, usual = service.failure(request, error), None
             if usual is not None:
                 if service.answered is not None:
-                    service.answered.append((request, 200, usual[1], self.started))
-                return usual[0]
+                    service.answered.append(
+                        (request, 200, len(usual) - usual.index(b"\r\n\r\n") - 4, self.started)
+                    )
+                return usual
         try:
             response = respond(result)
         except Exception as error:
@@ -420,7 +424,7 @@ class Connection:
         if self.state is CLOSED:
             service.unanswered(self, request, task)
             return
-        out: list[bytes] = []
+        data = b""
         try:
             size = task.result()
         except BaseException as error:
@@ -429,12 +433,12 @@ class Connection:
             if self.state is STREAMING:
                 service.cut(self, request)  # half a body must not pass for a whole one
                 return
-            out.append(self._answer(request, answer))
+            data = self._answer(request, answer)
         else:
             if service.answered is not None:
                 service.answered.append((request, response.status, size, self.started))
         self.state = IDLE
-        self._flush(out)
+        self._flush(data)
         self._go_on()
 
     # The connection
@@ -451,12 +455,10 @@ class Connection:
             self.transport.pause_reading()
         self._watch_client()
 
-    def _flush(self, out: list[bytes]) -> float:
-        """Write `out` at once, and start the stream that follows, if one does. Gives the time then."""
-        if out:
-            data = out[0] if len(out) == 1 else b"".join(out)
-            if data:
-                self.transport.write(data)
+    def _flush(self, data: bytes) -> float:
+        """Write `data`, and start the stream that follows, if one does. Gives the time then."""
+        if data:
+            self.transport.write(data)
         service = self.service
         now = service.clock()
         if service.answered:
@@ -491,7 +493,7 @@ class Connection:
         elif self.service.parser_reads_eof:
             self.data_received(b"")
         else:
-            self._flush([self._wait_for_rest(self.parser, 0)])
+            self._flush(self._wait_for_rest(self.parser, 0))
             self._close()
 
     def _close(self) -> None:

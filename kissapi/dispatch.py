@@ -41,6 +41,7 @@ class Target:
 
 
 Leaf = dict[str, Target]  # by method
+_NOTHING: Leaf = {}
 
 
 class Node:
@@ -83,13 +84,10 @@ class Dispatch:
 
     def handle(self, request: Request) -> Coroutine[Any, Any, Any]:
         """The coroutine that answers `request`. Raises `Fail`: 404, or 405 with Allow."""
-        leaf = self.exact.get(request.path)
-        if leaf is not None:
-            target = leaf.get(request.method)
-            if target is not None:
-                request.params = {}
-                return target.call(request)
-        return self._search(request)
+        target = self.exact.get(request.path, _NOTHING).get(request.method)
+        if target is None:
+            return self._search(request)
+        return target.call(request)
 
     def _search(self, request: Request) -> Coroutine[Any, Any, Any]:
         path, method = request.path, request.method

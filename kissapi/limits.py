@@ -44,6 +44,9 @@ class Limits:
     max_threads: int = 40  # worker threads for `def` handlers and `to_thread`; the rest wait in a queue
     backlog: int = 2048  # connections the kernel may hold before we accept them
 
+    # A head of this size is within all limits, for a field takes four bytes at least. No limit of its own.
+    small_head = min(max_line, max_head, 4 * max_fields)
+
     def __init__(self, **changes: float | None) -> None:
         for name, value in changes.items():
             if name not in Limits.__annotations__:
@@ -60,3 +63,4 @@ class Limits:
                     what = "seconds" if seconds else "a whole number"
                     raise ValueError(f"{name} must be {what}, at least {least}, not {value!r}")
             setattr(self, name, value)
+        self.small_head = min(self.max_line, self.max_head, 4 * self.max_fields)

@@ -96,44 +96,44 @@ class HttpParser:
         if self._go_on is not None:
             self._go_on(self, data)
             return
-        if not self._read_at_once(data):
-            self._head = bytearray()
-            self._checked = 0  # how much of it has been looked at, and given to httptools
-            self._blank_lines = 0
-            self._line_end = 0
-            self._plain = False
-            self._httptools = self.library.HttpRequestParser(None)  # no callbacks: all it has to say is no
-            self._go_on = HttpParser._gather_head
-            self._gather_head(data)
+        # A whole head of the usual form is read here and now.
+        limits, head = self.limits, usual_head(data)
+        if head is not None:
+            end = head.end()
+            method, path, query, host, length = head.groups()
+            if method in _METHODS and (end <= limits.small_head or self._fits(data, end)):
+                request = self._request
+                request.method = _METHODS[method]
+                request.path = path.decode()
+                if query:
+                    request.query_string = query.decode()
+                request._head = data
+                self.unread = data[end:]
+                if host != self._host:
+                    self._check_host(host)
+                if length is None:
+                    self._finished = True
+                else:
+                    self._plain = False
+                    self._await_body(int(length))
+                return
+        self._head = bytearray()
+        self._checked = 0  # how much of it has been looked at, and given to httptools
+        self._blank_lines = 0
+        self._line_end = 0
+        self._plain = False
+        self._httptools = self.library.HttpRequestParser(None)  # no callbacks: all it has to say is no
+        self._go_on = HttpParser._gather_head
+        self._gather_head(data)
 
-    def _read_at_once(self, data: bytes) -> bool:
-        """Whether `data` begins with a whole head of the usual form, which then has been read."""
-        head = usual_head(data)
-        if head is None:
-            return False
-        end, limits, request = head.end(), self.limits, self._request
-        method, path, query, host, length = head.groups()
-        if (
-            end > limits.max_line  # so short a head has no line that is too long
-            or end > limits.max_head
-            or data.count(b"\n", 0, end) - 2 > limits.max_fields
-            or method not in _METHODS
-        ):
-            return False
-        request.method = _METHODS[method]
-        request.path = path.decode()
-        if query:
-            request.query_string = query.decode()
-        request._head = data[:end]
-        self.unread = data[end:]
-        if host != self._host:
-            self._check_host(host)
-        if length is None:
-            self._finished = True
-        else:
-            self._plain = False
-            self._await_body(int(length))
-        return True
+    def _fits(self, data: bytes, end: int) -> bool:
+        """Whether a usual head that ends at `end` is within the limits."""
+        limits = self.limits
+        # So short a head has no line that is too long.
+        return (
+            end <= min(limits.max_line, limits.max_head)
+            and data.count(b"\n", 0, end) - 2 <= limits.max_fields
+        )
 
     # A head that comes in pieces, or breaks a rule of its form. Whatever the pieces, the verdict is the same:
     # no byte over a limit is looked at, and what is under it is judged in the order in which it came.

@@ -211,8 +211,8 @@ _TEXT_HEAD, _UTF8_HEAD, _JSON_HEAD = (
 _NUMBERS = [b"%d" % number for number in range(1024)]  # formatting one costs as much as all the rest
 
 
-def encode_usual(result: Any, tail: bytes) -> tuple[bytes, int] | None:
-    """The whole answer to a GET and the size of its body, for results that are 200 with no fields besides.
+def encode_usual(result: Any, tail: bytes) -> bytes | None:
+    """The whole answer to a GET, for results that are 200 with no fields besides.
 
     `tail` ends every head: a line end, the Date line, the Connection line if any, the empty line.
     None for other results: those go by way of a `Response`.
@@ -220,16 +220,16 @@ def encode_usual(result: Any, tail: bytes) -> tuple[bytes, int] | None:
     kind = type(result)
     if kind is str:
         body = result.encode()
-        head = _TEXT_HEAD if len(body) == len(result) else _UTF8_HEAD
+        size = len(body)
+        head = _TEXT_HEAD if size == len(result) else _UTF8_HEAD
     elif kind is bytes:
-        body, head = result, _TEXT_HEAD
+        body, head, size = result, _TEXT_HEAD, len(result)
     elif kind is dict or kind is list:
-        body, head = codec.to_json(result), _JSON_HEAD
+        body = codec.to_json(result)
+        head, size = _JSON_HEAD, len(body)
     else:
         return None
-    size = len(body)
-    number = _NUMBERS[size] if size < 1024 else b"%d" % size
-    return b"".join((head, number, tail, body)), size
+    return b"".join((head, _NUMBERS[size] if size < 1024 else b"%d" % size, tail, body))
 
 
 def encode_head(response: Response, tail: bytes, length: int | None, chunked: bool = False) -> bytes:

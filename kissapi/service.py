@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kissapi import sockets
 from kissapi.dispatch import Dispatch
 from kissapi.fail import Fail
+from kissapi.request import Request
 from kissapi.response import Response, http_date, respond
 
 if TYPE_CHECKING:
     from kissapi.connection import Connection
     from kissapi.limits import Limits
     from kissapi.log import Log
-    from kissapi.request import Request
     from kissapi.router import Router
 
 SLOW = 0.1  # seconds a handler may hold the loop before a warning names it: others feel more than that
@@ -51,7 +52,9 @@ class Service:
         self.clock = clock
         self.dispatch = Dispatch(router)
         self.handle = self.dispatch.handle
-        self.request_class = request_class
+        # Without its own `__init__` a request is made by C alone.
+        plain = request_class.__init__ is Request.__init__
+        self.make_request = partial(object.__new__, request_class) if plain else request_class
         self.limits = limits
         self.log = log
         self.slow = SLOW
@@ -63,7 +66,7 @@ class Service:
         self.on_closed: Callable[[], None] = _nothing
         self.parser_class = parser_class
         # What this parser has of the contract. Asked of a sample, for `parser_class` may be a function.
-        request = request_class()
+        request = self.make_request()
         request._connection = None  # a class that forbids it would fail at every request
         sample = parser_class(request)
         for name in ("_finished", "feed_data"):

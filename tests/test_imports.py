@@ -49,7 +49,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.connection": (".fail .response .stream", "the state machine of one client"),
     "kissapi.stream": (".awaitables", "a body that goes out as it is made"),
     "kissapi.service": (
-        "time .connection .dispatch .fail .response .sockets",
+        "time .connection .dispatch .fail .request .response .sockets",
         "what one loop serves; the clock is read here, once a tick",
     ),
     "kissapi.threads": (

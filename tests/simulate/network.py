@@ -141,6 +141,9 @@ class FakeListener:
             raise OSError(errno.EMFILE, "Too many open files")
         return self.queue.popleft(), ("127.0.0.1", 50000)
 
+    def setsockopt(self, *_: Any) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")  # no packet filters here
+
     def getsockname(self) -> tuple[str, int]:
         return ("127.0.0.1", 8000)
 
