@@ -25,7 +25,7 @@ sockets.py      binding and accepting
 server.py       the life of a server
 awaitables.py   sleep and to_thread, on every backend
 threads.py      the worker threads of plain `def` handlers
-backends/       asyncio.py, selectors.py (with loop.py): what is different between the two
+backends/       asyncio.py, selectors.py (with loop.py, poll.py): what is different between the two
 """
 
 from kissapi.awaitables import sleep, to_thread

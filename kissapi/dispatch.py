@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Coroutine
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from kissapi import codec
@@ -93,10 +94,14 @@ class Dispatch:
         path, method = request.path, request.method
         allowed: set[str] = set()
         if path.startswith("/"):
-            captured: list[Any] = []
-            if "%" in path or not path.isascii():  # what a parser of another protocol may give
+            if "%" in path or not path.isascii():  # escaped, or what a parser of another protocol may give
                 request.path = path = canonical_literal(path)
-            target = _find(self.tree, path.split("/"), 1, method, captured, allowed)
+            segments = path.split("/")
+            captured: list[Any] = []
+            target = _descend(self.tree, segments, method, captured)
+            if target is None:
+                captured.clear()
+                target = _find(self.tree, segments, 1, method, captured, allowed)
             if target is not None:
                 request.params = dict(zip(target.names, captured, strict=True))
                 return target.call(request)
@@ -130,6 +135,27 @@ class Dispatch:
             else:
                 node = node.typed.setdefault(kind, (TYPES[kind], Node()))[1]
         return node.leaf
+
+
+def _descend(node: Node, segments: list[str], method: str, captured: list[Any]) -> Target | None:
+    """What `_find` finds where it need not turn back; the same, for that is the first it tries."""
+    for segment in islice(segments, 1, None):
+        child = node.literals.get(segment)
+        if child is None and segment:
+            for convert, typed in node.typed.values():
+                value = convert(segment)
+                if value is not None:
+                    captured.append(value)
+                    child = typed
+                    break
+            else:
+                child = node.untyped
+                if child is not None:
+                    captured.append(codec.decode_segment(segment))
+        if child is None:
+            return None
+        node = child
+    return node.leaf.get(method)
 
 
 def _find(

@@ -67,11 +67,12 @@ TABLE: dict[str, tuple[str, str]] = {
         "hands sockets to asyncio",
     ),
     "kissapi.backends.selectors": (
-        "selectors socket .backends.loop .connection .service",
+        "socket .backends.loop .backends.poll .connection .service",
         "a Transport over a non-blocking socket",
     ),
+    "kissapi.backends.poll": ("select selectors", "which sockets are ready; it knows nothing of loops"),
     "kissapi.backends.loop": (
-        "heapq selectors signal socket sys threading time traceback .threads",
+        "heapq signal socket sys threading time traceback .backends.poll .threads",
         "asyncio's names, small; it knows nothing of HTTP",
     ),
     "kissapi.awaitables": ("sys .threads", "what a handler can await on every backend"),
@@ -104,7 +105,7 @@ DOORS: dict[str, str] = {
     "colorama": "kissapi.log",
     "asyncio": "kissapi.backends.asyncio",
     "uvloop": "kissapi.backends.asyncio",
-    "selectors": "kissapi.backends.loop kissapi.backends.selectors",
+    "selectors": "kissapi.backends.poll",
     "socket": "kissapi.sockets kissapi.backends.asyncio kissapi.backends.loop kissapi.backends.selectors",
     "threading": "kissapi.threads kissapi.server kissapi.backends.loop",
     "signal": "kissapi.server kissapi.backends.loop",

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -17,6 +18,7 @@ import pytest
 
 from kissapi import Router, sleep, to_thread
 from kissapi.awaitables import running_loop
+from kissapi.backends import poll
 from kissapi.backends.loop import CancelledError, Future, Loop
 from tests.wire import Wire
 
@@ -619,3 +621,52 @@ def test_a_coroutine_may_take_the_refusal_and_go_on() -> None:
         return "never"
 
     assert run(main()) == "went on"
+
+
+@pytest.mark.parametrize("kind", [poll.Selector, poll.Poll])
+def test_a_poll_tells_who_is_ready_for_what(kind: Any) -> None:
+    ours, theirs = socket.socketpair()
+    seen: list[tuple[str, int]] = []
+
+    def note(events: int) -> None:
+        seen.append(("note", events))
+
+    waiting = kind()
+    with ours, theirs:
+        assert waiting.wait(0) == []
+        waiting.watch(ours, poll.READ, note)
+        assert waiting.wait(0) == []
+        theirs.send(b"x")
+        assert waiting.wait(1) == [(note, poll.READ)]
+        waiting.watch(ours, poll.READ | poll.WRITE, note)
+        assert waiting.wait(1) == [(note, poll.READ | poll.WRITE)]
+        waiting.watch(ours, poll.WRITE, print)
+        assert waiting.wait(1) == [(print, poll.WRITE)]
+        waiting.watch(ours, 0, note)
+        waiting.watch(ours, 0, note)  # twice does no harm
+        assert waiting.wait(0) == []
+    waiting.close()
+    assert seen == []  # it calls nobody itself
+
+
+def test_a_loop_without_epoll_serves_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kissapi.backends.loop.Poll", poll.Selector)
+    loop = Loop()
+    ours, theirs = socket.socketpair()
+    got: list[bytes] = []
+
+    async def main() -> None:
+        future = loop.create_future()
+
+        def read() -> None:
+            got.append(ours.recv(10))
+            loop.remove_reader(ours)
+            future.set_result(None)
+
+        loop.add_reader(ours, read)
+        loop.call_later(0.001, theirs.send, b"later")
+        await future
+
+    with ours, theirs:
+        loop.run_until_complete(main())
+    assert got == [b"later"]

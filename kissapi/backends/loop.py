@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import selectors
 import signal
 import socket
 import sys
@@ -19,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
+from kissapi.backends.poll import READ, Poll
 from kissapi.threads import copy_context
 
 _PENDING, _DONE, _CANCELLED = "PENDING", "DONE", "CANCELLED"
@@ -201,7 +201,7 @@ class Loop:
     def __init__(self) -> None:
         # Called with what a callback raised: a mistake of ours, after which all others must still be served.
         self.on_error: Callable[[BaseException], object] = traceback.print_exception
-        self._selector = selectors.DefaultSelector()
+        self._poll = Poll()
         self._ready: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()  # timers of one moment keep their order, and are never compared
@@ -212,7 +212,7 @@ class Loop:
         self._alarm, self._bell = socket.socketpair()
         self._alarm.setblocking(False)
         self._bell.setblocking(False)
-        self.watch(self._alarm, selectors.EVENT_READ, self._silence)
+        self.watch(self._alarm, READ, self._silence)
 
     def run_until_complete(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run `main`, and everything else meanwhile, until it is done; then the loop is closed."""
@@ -239,9 +239,9 @@ class Loop:
             timeout = min(max(0.0, timers[0][0] - self.time()), _LONGEST)
         else:
             timeout = None
-        for key, events in self._selector.select(timeout):
+        for happened, events in self._poll.wait(timeout):
             try:
-                key.data(events)
+                happened(events)
             except Exception as error:
                 self.on_error(error)
         if timers:
@@ -262,24 +262,17 @@ class Loop:
         self._closed = True
         for number in tuple(self._handlers):
             self.remove_signal_handler(number)
-        self._selector.close()
+        self._poll.close()
         self._alarm.close()
         self._bell.close()
 
     def watch(self, sock: Any, events: int, callback: Callable[[int], object]) -> None:
         """Call `callback(events)` whenever one of `events` happens on `sock`; with 0, never again."""
-        if self._closed:
-            return
-        if not events:
-            if sock in self._selector.get_map():
-                self._selector.unregister(sock)
-        elif sock in self._selector.get_map():
-            self._selector.modify(sock, events, callback)
-        else:
-            self._selector.register(sock, events, callback)
+        if not self._closed:
+            self._poll.watch(sock, events, callback)
 
     def add_reader(self, sock: Any, callback: Callable[..., object], *arguments: Any) -> None:
-        self.watch(sock, selectors.EVENT_READ, lambda _: callback(*arguments))
+        self.watch(sock, READ, lambda _: callback(*arguments))
 
     def remove_reader(self, sock: Any) -> None:
         self.watch(sock, 0, _nothing)

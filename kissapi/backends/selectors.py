@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Coroutine
 from functools import partial
-from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.loop import Loop, Task
+from kissapi.backends.poll import READ, WRITE
 from kissapi.connection import Connection
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Transport:
         self._closing = False
         self._eof = False  # shut our side once the buffer is empty
         self._paused = False  # the connection has been asked to write no more
-        self._events = EVENT_READ
-        loop.watch(sock, EVENT_READ, self._ready)
+        self._events = READ
+        loop.watch(sock, READ, self._ready)
         connection.connection_made(self)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -101,7 +101,7 @@ class Transport:
             if sent == len(data):
                 return
             self._buffer = bytearray(memoryview(data)[sent:])
-            self._watch(self._events | EVENT_WRITE)
+            self._watch(self._events | WRITE)
         if len(self._buffer) > HIGH_WATER and not self._paused:
             self._paused = True
             self._connection.pause_writing()
@@ -116,7 +116,7 @@ class Transport:
         """Close once everything is sent."""
         if not self._closing:
             self._closing = True
-            self._watch(self._events & ~EVENT_READ)
+            self._watch(self._events & ~READ)
             if not self._buffer:
                 self._lose(None)
 
@@ -125,36 +125,33 @@ class Transport:
         self._lose(None)
 
     def pause_reading(self) -> None:
-        self._watch(self._events & ~EVENT_READ)
+        self._watch(self._events & ~READ)
 
     def resume_reading(self) -> None:
         if not self._closing:
-            self._watch(self._events | EVENT_READ)
+            self._watch(self._events | READ)
 
     def _ready(self, events: int) -> None:
         try:
-            self._serve(events)
+            if events & ~WRITE and self._events & READ:  # what is neither is a broken connection
+                try:
+                    data = self._sock.recv(self._read_size)
+                except (BlockingIOError, InterruptedError):
+                    return
+                except OSError as error:
+                    self._lose(error)
+                    return
+                if data:
+                    self._connection.data_received(data)  # type: ignore[union-attr]
+                else:
+                    self._watch(self._events & ~READ)
+                    if not self._connection.eof_received():  # type: ignore[union-attr]
+                        self.close()
+            if events & ~READ and self._buffer:
+                self._send()
         except BaseException:
             self.abort()  # the state of this connection is unknown now; the others are none the worse
             raise
-
-    def _serve(self, events: int) -> None:
-        if events & EVENT_READ and self._events & EVENT_READ:
-            try:
-                data = self._sock.recv(self._read_size)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                self._lose(error)
-                return
-            if data:
-                self._connection.data_received(data)  # type: ignore[union-attr]
-            else:
-                self._watch(self._events & ~EVENT_READ)
-                if not self._connection.eof_received():  # type: ignore[union-attr]
-                    self.close()
-        if events & EVENT_WRITE and self._buffer:
-            self._send()
 
     def _send(self) -> None:
         assert self._buffer is not None
@@ -170,7 +167,7 @@ class Transport:
             self._connection.resume_writing()  # type: ignore[union-attr]  # it may write more, or end it all
         if not self._buffer:
             self._buffer = None
-            self._watch(self._events & ~EVENT_WRITE)
+            self._watch(self._events & ~WRITE)
             if self._closing:
                 self._lose(None)
             elif self._eof:

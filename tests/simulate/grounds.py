@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi import Request, Server
 from kissapi.backends.loop import Task, running
+from kissapi.backends.poll import READ
 from kissapi.log import Log
 from kissapi.service import Service
 from tests import wire
@@ -283,9 +284,7 @@ class ServerGround:
         assert service is not None
         self.service = service
         service.clock = self.loop.time
-        service.has_input = lambda transport: bool(
-            transport.get_extra_info("socket").events() & 1  # EVENT_READ
-        )
+        service.has_input = lambda transport: bool(transport.get_extra_info("socket").events() & READ)
 
         service.is_gone = lambda transport: bool(transport.get_extra_info("socket").reset)
 
@@ -367,7 +366,7 @@ class ServerGround:
     def leftovers(self) -> list[str]:
         self.task.result()
         left = [f"{timer.callback}" for _, _, timer in self.loop._timers if timer.callback is not None]
-        return left + [f"watched: {sock}" for sock in self.loop._selector.get_map()]
+        return left + [f"watched: {sock}" for sock in self.loop._poll.map]
 
     def forget(self) -> None:
         self.loop._timers.clear()

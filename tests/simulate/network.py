@@ -11,12 +11,12 @@ import random
 import socket
 from collections import deque
 from collections.abc import Callable
-from selectors import EVENT_READ, EVENT_WRITE
 from types import SimpleNamespace
 from typing import Any
 
 from kissapi.backends import selectors as backend
 from kissapi.backends.loop import Loop, running
+from kissapi.backends.poll import READ, WRITE
 from kissapi.threads import Threads
 
 
@@ -55,9 +55,9 @@ class FakeSocket:
 
     def events(self) -> int:
         if self.reset:
-            return EVENT_READ | EVENT_WRITE
+            return READ | WRITE
         readable = bool(self.inbox) or self.client.end_arrived
-        return EVENT_READ * readable | EVENT_WRITE * (self.room > 0)
+        return READ * readable | WRITE * (self.room > 0)
 
     def recv(self, size: int) -> bytes:
         self._check_open()
@@ -132,7 +132,7 @@ class FakeListener:
         self.closed = False
 
     def events(self) -> int:
-        return EVENT_READ * bool(self.queue)
+        return READ * bool(self.queue)
 
     def accept(self) -> tuple[FakeSocket, tuple[str, int]]:
         if not self.queue:
@@ -158,25 +158,20 @@ class FakeListener:
         self.queue.clear()
 
 
-class FakeSelector:
+class FakePoll:
     """Tells what is ready, in any order, and not always of all."""
 
     def __init__(self, dice: random.Random) -> None:
         self.dice = dice
         self.map: dict[Any, tuple[int, Any]] = {}
 
-    def get_map(self) -> dict[Any, tuple[int, Any]]:
-        return self.map
-
-    def register(self, sock: Any, events: int, data: Any) -> None:
-        assert not sock.closed, "a closed socket is registered"
-        self.map[sock] = (events, data)
-
-    modify = register
-
-    def unregister(self, sock: Any) -> None:
-        assert not sock.closed, "closed while it is registered"
-        del self.map[sock]
+    def watch(self, sock: Any, events: int, callback: Any) -> None:
+        if events:
+            assert not sock.closed, "a closed socket is watched"
+            self.map[sock] = (events, callback)
+        elif sock in self.map:
+            assert not sock.closed, "closed while it is watched"
+            del self.map[sock]
 
     def ready(self) -> list[tuple[Any, int]]:
         found = []
@@ -186,13 +181,13 @@ class FakeSelector:
                 found.append((data, happened))
         return found
 
-    def select(self, timeout: float | None) -> list[tuple[Any, int]]:
+    def wait(self, timeout: float | None) -> list[tuple[Any, int]]:
         found = self.ready()
         if len(found) > 1:
             self.dice.shuffle(found)
             if self.dice.random() < 0.3:
                 found = found[: self.dice.randint(1, len(found))]
-        return [(SimpleNamespace(data=data), events) for data, events in found]
+        return found
 
     def close(self) -> None:
         self.map.clear()
@@ -234,7 +229,7 @@ class SimulatedLoop(Loop):
         super().__init__()
         self._close()  # gives back what it has of the kernel's
         self._closed = False
-        self._selector: Any = FakeSelector(dice)
+        self._poll: Any = FakePoll(dice)
         self._bell: Any = SimpleNamespace(send=lambda data: None)
         self.time: Any = lambda: world.now
 
@@ -244,7 +239,7 @@ class SimulatedLoop(Loop):
         return min(live, default=float("inf"))
 
     def busy(self) -> bool:
-        return bool(self._ready) or bool(self._selector.ready())
+        return bool(self._ready) or bool(self._poll.ready())
 
 
 class SimulatedTransport(backend.Transport):
