@@ -104,7 +104,16 @@ def _json() -> tuple[Callable[[Any], str], Callable[[str], Any]]:
         from kissapi.compat import json as ours
 
         return partial(ours.dumps, allow_nan=False), ours.loads
-    return json.JSONEncoder(allow_nan=False).encode, json.loads  # once: json.dumps would make one per call
+    plain = json.JSONEncoder(allow_nan=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return plain.encode, json.loads
+    # What `plain.encode` makes anew for every value, which takes as long as a small value itself. Without the
+    # markers by which it finds circles: those end in a RecursionError.
+    encode = make(
+        None, plain.default, json.encoder.encode_basestring_ascii, None, ": ", ", ", False, False, False
+    )
+    return lambda value: "".join(encode(value, 0)), json.loads
 
 
 def to_json(value: Any) -> bytes:

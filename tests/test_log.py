@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kissapi import Fail, Request, Response, Router
-from kissapi.log import BACKLOG, GATHER, LAST_WORDS, Log, escape, wants_colour
+from kissapi.log import BACKLOG, BATCH, GATHER, LAST_WORDS, Log, escape, wants_colour
 from tests.wire import Wire
 
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -159,8 +159,8 @@ def test_lines_are_gathered_and_written_once_a_tick_or_64_kib() -> None:
     size = len(stream.getvalue()) // 10
     log.answered([(Request(), 200, 13, 0.0)] * (GATHER // size), 0.0)
     assert stream.getvalue().count("\n") == 10
-    log.answered([(Request(), 200, 13, 0.0)], 0.0)
-    assert stream.getvalue().count("\n") == 10 + GATHER // size + 1
+    log.answered([(Request(), 200, 13, 0.0)] * BATCH, 0.0)
+    assert stream.getvalue().count("\n") == 10 + GATHER // size + BATCH
 
 
 def test_on_a_terminal_each_line_is_written_at_once() -> None:
