@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Coroutine
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from kissapi import codec
@@ -43,6 +42,7 @@ class Target:
 
 Leaf = dict[str, Target]  # by method
 _NOTHING: Leaf = {}
+_NONE: frozenset[str] = frozenset()
 
 
 class Node:
@@ -66,7 +66,8 @@ class Dispatch:
     """
 
     def __init__(self, router: Router) -> None:
-        self.tree = Node()
+        self.root = Node()  # a path splits into an empty segment, and those behind it
+        self.tree = self.root.literals[""] = Node()
         self.exact: dict[str, Leaf] = {}  # leaves without parameters, by their whole path
         self.methods = {"OPTIONS"}  # all that is answered anywhere
         leaves: list[Leaf] = []
@@ -92,18 +93,23 @@ class Dispatch:
 
     def _search(self, request: Request) -> Coroutine[Any, Any, Any]:
         path, method = request.path, request.method
-        allowed: set[str] = set()
+        allowed: set[str] | frozenset[str] = _NONE
         if path.startswith("/"):
             if "%" in path or not path.isascii():  # escaped, or what a parser of another protocol may give
                 request.path = path = canonical_literal(path)
             segments = path.split("/")
             captured: list[Any] = []
-            target = _descend(self.tree, segments, method, captured)
+            target = _descend(self.root, segments, method, captured)
             if target is None:
                 captured.clear()
+                allowed = set()
                 target = _find(self.tree, segments, 1, method, captured, allowed)
             if target is not None:
-                request.params = dict(zip(target.names, captured, strict=True))
+                names = target.names
+                # Most routes have one parameter, and `dict` and `zip` take longer than all the rest.
+                request.params = (
+                    {names[0]: captured[0]} if len(names) == 1 else dict(zip(names, captured, strict=True))
+                )
                 return target.call(request)
         elif path == "*" and method == "OPTIONS":
             allowed = self.methods
@@ -139,21 +145,22 @@ class Dispatch:
 
 def _descend(node: Node, segments: list[str], method: str, captured: list[Any]) -> Target | None:
     """What `_find` finds where it need not turn back; the same, for that is the first it tries."""
-    for segment in islice(segments, 1, None):
+    for segment in segments:
         child = node.literals.get(segment)
-        if child is None and segment:
+        if child is None:
+            if not segment:
+                return None
             for convert, typed in node.typed.values():
                 value = convert(segment)
                 if value is not None:
-                    captured.append(value)
                     child = typed
                     break
             else:
                 child = node.untyped
-                if child is not None:
-                    captured.append(codec.decode_segment(segment))
-        if child is None:
-            return None
+                if child is None:
+                    return None
+                value = codec.decode_segment(segment) if "%" in segment else segment
+            captured.append(value)
         node = child
     return node.leaf.get(method)
 

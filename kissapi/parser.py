@@ -107,7 +107,7 @@ class HttpParser:
                 request.path = path.decode()
                 if query:
                     request.query_string = query.decode()
-                request._head = data
+                request._head = data[:end]
                 self.unread = data[end:]
                 if host != self._host:
                     self._check_host(host)

@@ -71,6 +71,8 @@ class Future:
 
     def result(self) -> Any:
         """What it came to. Raises what was raised, or `CancelledError`."""
+        if self._state is _DONE and self._error is None:
+            return self._result
         if self._error is not None:
             try:
                 raise self._error
@@ -78,9 +80,7 @@ class Future:
                 self = None  # type: ignore[assignment]  # noqa: PLW0642 – see the end of `Task._step`
         if self._state is _CANCELLED:
             raise CancelledError
-        if self._state is _PENDING:
-            raise RuntimeError("the result is not there yet")
-        return self._result
+        raise RuntimeError("the result is not there yet")
 
     def exception(self) -> BaseException | None:
         if self._state is _CANCELLED:
