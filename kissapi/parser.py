@@ -73,7 +73,7 @@ class HttpParser:
 
     def reset(self, request: Request) -> None:
         """Start over with the next message of the connection, whose request is `request`."""
-        self._request = request
+        self._request: Any = request  # until it is complete: what keeps it any longer keeps its body, too
         self._finished = False
         if self._plain:
             return  # the message before left nothing to clear
@@ -112,7 +112,7 @@ class HttpParser:
                 if host != self._host:
                     self._check_host(host)
                 if length is None:
-                    self._finished = True
+                    self._finished, self._request = True, None
                 else:
                     self._plain = False
                     self._await_body(int(length))
@@ -231,7 +231,7 @@ class HttpParser:
     def _await_body(self, size: int | None, expects_continue: bool = False) -> None:
         """Take `size` bytes of body, or chunks if it is None."""
         if size == 0:
-            self._finished = True
+            self._finish()
             return
         if size is not None and size > self.limits.max_body:
             raise too_large(self.limits.max_body)
@@ -239,7 +239,7 @@ class HttpParser:
         if size is not None and len(unread) >= size:  # a small one comes with its head
             self._request.body = unread[:size]
             self.unread = unread[size:]
-            self._finished = True
+            self._finish()
             return
         self.in_body = True
         self.expects_continue = expects_continue and not unread
@@ -257,4 +257,7 @@ class HttpParser:
         self.unread = unread
         del self._body
         self.in_body = self.expects_continue = False
-        self._finished = True
+        self._finish()
+
+    def _finish(self) -> None:
+        self._finished, self._request = True, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -260,7 +261,7 @@ def test_feeding_byte_by_byte_is_linear(parser_class: Any, size: int) -> None:
 def test_a_body_of_tiny_pieces_costs_no_more_than_its_size(parser_class: Any) -> None:
     import tracemalloc
 
-    parser = parser_class(Request())
+    parser = parser_class(request := Request())
     parser.limits = Limits(max_body=1 << 20)
     parser.feed_data(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n")
     tracemalloc.start()
@@ -270,7 +271,30 @@ def test_a_body_of_tiny_pieces_costs_no_more_than_its_size(parser_class: Any) ->
     tracemalloc.stop()
     assert peak < 600_000
     parser.feed_data(b"xy")
-    assert len(parser._request.body) == 200_000
+    assert len(request.body) == 200_000
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    ],
+)
+def test_a_parser_keeps_nothing_of_a_complete_request(
+    parser_class: Any, message: bytes, in_pieces: bool
+) -> None:
+    parser = parser_class(request := Request())
+    if in_pieces:
+        parser.feed_data(message[:5])
+        message = message[5:]
+    parser.feed_data(message)
+    assert parser._finished
+    left = weakref.ref(request)
+    del request
+    assert left() is None
 
 
 def test_the_real_parser_is_used_where_it_is_installed() -> None:

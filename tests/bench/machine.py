@@ -49,10 +49,11 @@ def _cpu() -> str:
 
 
 def _build() -> str:
+    # As far as it says so itself: Debian's, for one, is optimised by rules of its own.
     arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
     built = [
-        "with PGO" if "--enable-optimizations" in arguments else "without PGO",
-        "with LTO" if "--with-lto" in arguments else "without LTO",
+        f"configured {'with' if option in arguments else 'without'} {option}"
+        for option in ("--enable-optimizations", "--with-lto")
     ]
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         built.append("free-threaded" + (", GIL on" if sys._is_gil_enabled() else ""))  # type: ignore[attr-defined]
