@@ -70,8 +70,8 @@ def floods(backend: str, scale: Scale) -> str:
             seen[code] = seen.get(code, 0) + 1
             slowest = max(slowest, (took, name))
             dearest = max(dearest, (grown, name))
-            assert took < 5, f"{name}: {took:.1f} s"
-            assert grown < 512 * MIB, f"{name}: {grown / MIB:.0f} MiB"
+            assert took < 3, f"{name}: {took:.1f} s"
+            assert grown < 128 * MIB, f"{name}: {grown / MIB:.0f} MiB"
         with connect(victim.port) as sock:
             assert status(ask(sock)) == 200
     answers = ", ".join(f"{code} {number} times" for code, number in sorted(seen.items()))
