@@ -108,12 +108,14 @@ def _json() -> tuple[Callable[[Any], str], Callable[[str], Any]]:
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return plain.encode, json.loads
-    # What `plain.encode` makes anew for every value, which takes as long as a small value itself. Without the
-    # markers by which it finds circles: those end in a RecursionError.
-    encode = make(
-        None, plain.default, json.encoder.encode_basestring_ascii, None, ": ", ", ", False, False, False
-    )
-    return lambda value: "".join(encode(value, 0)), json.loads
+    ascii_string = json.encoder.encode_basestring_ascii
+
+    def dumps(value: Any) -> str:
+        # `plain.encode` without the closure for floats that it makes each time; {} is to find circles.
+        encode = make({}, plain.default, ascii_string, None, ": ", ", ", False, False, False)
+        return "".join(encode(value, 0))
+
+    return dumps, json.loads
 
 
 def to_json(value: Any) -> bytes:

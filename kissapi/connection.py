@@ -103,7 +103,7 @@ class Connection:
         self.deadline = self.service.idle_deadline
 
     def data_received(self, data: bytes) -> None:
-        if self.state != IDLE or not self.writable:
+        if not (self.state is IDLE and self.writable):
             self._hold(data)
             return
         service = self.service
@@ -260,7 +260,8 @@ class Connection:
             return self._refuse(Fail(400, "Bad Request: the request ends before it is complete"))
         if self.fed == 0:
             self.since = service.time()
-        self.fed += size
+        if self._is_reading():
+            self.fed += size
         self.deadline = self._rest_deadline()
         # A parser that knows the limits keeps them itself, but chunks of one byte come in six.
         most = limits.max_head + limits.max_body * (8 if service.parser_takes_limits else 1)
@@ -325,15 +326,18 @@ class Connection:
     def _answer(self, request: Request, result: Any) -> bytes:
         """The bytes that answer `request`: all of them, or the head of a stream."""
         service = self.service
-        try:
-            goes_on = (
-                self.parser.should_keep_alive() if service.parser_keeps_alive else _wants_keep_alive(request)
-            )
-        except Exception as error:
-            service.failure(request, error)
-            goes_on = False
-        if self.close_after or service.stopping or not goes_on:
-            self.close_after = True
+        if not self.close_after:  # else the parser may have failed, and have nothing to say
+            try:
+                goes_on = (
+                    self.parser.should_keep_alive()
+                    if service.parser_keeps_alive
+                    else _wants_keep_alive(request)
+                )
+            except Exception as error:
+                service.failure(request, error)
+                goes_on = False
+            self.close_after = service.stopping or not goes_on
+        if self.close_after:
             tail = service.tail_close
         elif request.http_version == "1.1":
             tail = service.tail

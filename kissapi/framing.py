@@ -15,7 +15,7 @@ from kissapi.headers import is_token
 
 Fields = dict[bytes, bytes | list[bytes]]
 
-_framing_fields = re.compile(
+_find_fields = re.compile(
     rb"\r\n(?i:(host|connection|content-length|transfer-encoding|expect)):([^\r\n]*+)"
 ).findall
 
@@ -23,7 +23,7 @@ _framing_fields = re.compile(
 def framing_fields(head: bytes) -> Fields:
     """The fields of a head that frame its message, and Host: by name, in a list if one comes again."""
     grouped: Fields = {}
-    for name, value in _framing_fields(head):
+    for name, value in _find_fields(head):
         name = name.lower()
         first = grouped.get(name)
         if first is None:
@@ -41,11 +41,11 @@ class Framing:
     `size` is the length of the body in bytes, None if it is chunked.
     """
 
-    __slots__ = ("expects_continue", "keep_alive", "options", "size")
+    __slots__ = ("expects_continue", "keep_alive", "size")
 
     def __init__(self, fields: Fields, version: str, max_body: int) -> None:
-        self.options = _members(fields[b"connection"]) if b"connection" in fields else []
-        self.keep_alive = b"close" not in self.options and (version == "1.1" or b"keep-alive" in self.options)
+        options = _members(fields[b"connection"]) if b"connection" in fields else []
+        self.keep_alive = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
         coding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length")
         self.size: int | None = 0
         if coding is not None:

@@ -14,7 +14,8 @@ from kissapi.request_line import PATH_BYTES, QUERY_BYTES
 # Nothing is tried twice (`++`): the cost is linear in the length of what came.
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _TEXT = rb"[\t -~\x80-\xff]*+"
-# Fields that change nothing about where the message ends; every browser says keep-alive, to no effect.
+# Fields that change nothing about where the message ends; every browser says keep-alive, to no effect. Most
+# names part from these at their first letter. That `cost:` passes for one of them costs it only time.
 _FRAMING = rb"[cChHtTeE](?i:ost:|ontent-length:|ransfer-encoding:|xpect:|onnection:(?! keep-alive\r))"
 _FIELDS = rb"(?:\r\n(?!%b)%b:%b)*+" % (_FRAMING, _TOKEN, _TEXT)
 

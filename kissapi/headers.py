@@ -35,9 +35,9 @@ class Headers(MutableMapping[str, str]):
 
     @classmethod
     def from_wire(cls, head: bytes) -> Headers:
-        """The fields of a head that a parser has checked, whatever is behind it; obs-text as surrogates."""
+        """The fields of a head that a parser has checked; obs-text as surrogates."""
         headers = cls()
-        for line in head[: head.find(b"\r\n\r\n")].split(b"\r\n")[1:]:
+        for line in head[:-4].split(b"\r\n")[1:]:
             name, _, value = line.decode("utf-8", "surrogateescape").partition(":")
             headers._values.setdefault(name.lower(), []).append(value.strip(" \t"))
         return headers

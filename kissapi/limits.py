@@ -63,4 +63,11 @@ class Limits:
                     what = "seconds" if seconds else "a whole number"
                     raise ValueError(f"{name} must be {what}, at least {least}, not {value!r}")
             setattr(self, name, value)
-        self.small_head = min(self.max_line, self.max_head, 4 * self.max_fields)
+
+    def __setattr__(self, name: str, value: float | None) -> None:
+        super().__setattr__(name, value)
+        if name in ("max_line", "max_head", "max_fields"):
+            self.small_head = min(self.max_line, self.max_head, 4 * self.max_fields)
+
+    def __init_subclass__(cls) -> None:
+        cls.small_head = min(cls.max_line, cls.max_head, 4 * cls.max_fields)

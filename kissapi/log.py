@@ -77,14 +77,14 @@ class Log:
 
     def _format(self) -> None:
         prefix, arrow, statuses, lines = self._prefix, self._arrow, self._statuses, self._lines
-        for method, path, status, size, seconds in self._entries:
+        entries, self._entries = self._entries, []  # first: one that cannot be written must not come again
+        for method, path, status, size, seconds in entries:
             what = f"{method} {path}"
             if not what.isprintable():
                 what = escape(what)
             line = f"{prefix}{what} {arrow} {statuses[status]} {size}B {seconds * 1000:.1f}ms\n"
             lines.append(line)
             self._size += len(line)
-        self._entries.clear()
 
     def unanswered(self, request: Request, why: str, seconds: float) -> None:
         """The answer was not completed, because of `why`."""

@@ -117,7 +117,7 @@ class HttpParser:
                     self._plain = False
                     self._await_body(int(length))
                 return
-        self._head = bytearray()
+        self._gathered = bytearray()
         self._checked = 0  # how much of it has been looked at, and given to httptools
         self._blank_lines = 0
         self._line_end = 0
@@ -139,7 +139,7 @@ class HttpParser:
     # no byte over a limit is looked at, and what is under it is judged in the order in which it came.
 
     def _gather_head(self, data: bytes) -> None:
-        head = self._head
+        head = self._gathered
         self.begun = True
         while not self._line_end:
             room = self.limits.max_line + 2 - len(head)
@@ -161,7 +161,7 @@ class HttpParser:
             self._go_on = self._httptools = None
             self.unread = bytes(head[end:])
             self._request._head = bytes(head[:end])
-            del self._head
+            del self._gathered
             self._end_head(self._request._head)
 
     def _gather_line(self, head: bytearray) -> bool:
@@ -190,13 +190,13 @@ class HttpParser:
         limit = self.limits.max_head
         end = head.find(b"\r\n\r\n", max(self._checked - 3, 0)) + 4
         known = min(len(head) if end == 3 else end, limit)
-        self._read_fields(bytes(head[self._checked : known]))
+        self._judge(bytes(head[self._checked : known]))
         self._checked = known
         if end > limit or (end == 3 and len(head) >= limit):
             raise Fail(431, f"Request Header Fields Too Large: a head may have {limit} bytes")
         return end if end > 3 else 0
 
-    def _read_fields(self, data: bytes) -> None:
+    def _judge(self, data: bytes) -> None:
         """Let httptools judge the next piece of a head."""
         try:
             self._httptools.feed_data(data)

@@ -10,6 +10,9 @@ from kissapi.parser import HttpParser
 
 
 class PureHttpParser(HttpParser):
-    """HTTP/1.0 and HTTP/1.1 without any C: the same verdict as `HttpParser` on every request."""
+    """HTTP/1.0 and HTTP/1.1 without any C: it takes and refuses what `HttpParser` does.
+
+    Of two faults in one head, one of them a limit, the two may name another one.
+    """
 
     library = httptools

@@ -33,7 +33,7 @@ class Request:
     query_string: str = ""  # as it came, without the question mark
     http_version: str = "1.1"
     body: bytes = b""
-    _head: bytes = b"\r\n\r\n"  # as it came, checked; perhaps with what came behind it
+    _head: bytes = b"\r\n\r\n"  # as it came, checked
     _connection: Connection | None = None
 
     def __init__(self, **attributes: Any) -> None:

@@ -18,8 +18,8 @@ from kissapi.host import is_authority
 if TYPE_CHECKING:
     from kissapi.request import Request
 
-# What may stand in a request line (RFC 3986 §3.3, §3.4), and what browsers leave unescaped in queries.
-# A whole URL may have an IP literal, and that its brackets.
+# What may stand in a path but for escapes (RFC 3986 §3.3), in a request line, in a query (§3.4, and what
+# browsers leave unescaped there), and in either. A whole URL may have an IP literal, and that its brackets.
 PATH_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/"
 LINE_BYTES = PATH_BYTES + b"%? "
 QUERY_BYTES = PATH_BYTES + b"%?[]{}|\\^`"

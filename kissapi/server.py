@@ -211,9 +211,8 @@ class Server:
             for connection in tuple(service.connections):
                 connection.abort("stopped")
             try:
-                for _turn in range(
-                    3
-                ):  # connection_lost, the cancelled handlers, what their `finally` waits for
+                # connection_lost, the cancelled handlers, what their `finally` waits for
+                for _turn in range(3):
                     await sleep(0)
             finally:
                 service.log.finish()

@@ -52,8 +52,12 @@ class Service:
         self.clock = clock
         self.dispatch = Dispatch(router)
         self.handle = self.dispatch.handle
-        # Without its own `__init__` a request is made by C alone.
-        plain = request_class.__init__ is Request.__init__
+        # Where no class in between has a say in it, a request is made by C alone.
+        plain = (
+            type(request_class) is type
+            and request_class.__init__ is Request.__init__
+            and request_class.__new__ is object.__new__
+        )
         self.make_request = partial(object.__new__, request_class) if plain else request_class
         self.limits = limits
         self.log = log

@@ -30,7 +30,7 @@ BROWSER = b"".join(
     ]
 )
 
-# (request, its field lines, most Python calls, most C calls), httptools' own left out
+# (request, its field lines, most Python calls, most C calls)
 BUDGETS = [
     pytest.param(b"GET /", b"", 14, 16, id="one field"),
     pytest.param(b"GET /", BROWSER, 15, 18, id="ten fields of a browser"),

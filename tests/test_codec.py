@@ -191,3 +191,11 @@ def test_numbers_that_json_has_not_are_not_written(value: Any) -> None:
 def test_what_json_cannot_say_is_a_type_error(value: Any) -> None:
     with pytest.raises(TypeError):
         codec.to_json(value)
+
+
+def test_a_circle_is_found_before_it_costs_anything() -> None:
+    circle: dict[str, Any] = {"text": "x" * 20_000}
+    circle["self"] = circle
+    with pytest.raises(ValueError, match="Circular"):
+        codec.to_json(circle)
+    assert codec.to_json([circle["text"], circle["text"]])  # twice is no circle

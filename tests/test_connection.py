@@ -191,6 +191,32 @@ def test_a_slow_head_gets_408_at_its_deadline_however_it_drips(parser_class: Any
     assert wire.closed
 
 
+def test_a_blank_line_after_a_body_does_not_start_the_clock_of_the_next_head(parser_class: Any) -> None:
+    post = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx\r\n"
+    wire = Wire(router, parser_class, head_timeout=10, idle_timeout=15).send(post).wait(12)
+    wire.send(GET[:10]).wait(5)
+    wire.send(GET[10:])
+    assert statuses(wire.received) == [200, 200]
+
+
+def test_a_parser_that_has_failed_is_asked_nothing_more() -> None:
+    class Failing:
+        _finished = False
+
+        def __init__(self, request: Request) -> None:
+            pass
+
+        def feed_data(self, data: bytes) -> None:
+            raise ValueError("not mine")
+
+        def should_keep_alive(self) -> bool:
+            return self.keep  # type: ignore[attr-defined, no-any-return]
+
+    wire = Wire(router, Failing).send(b"bad\n")
+    assert statuses(wire.received) == [400]
+    assert not any("ERROR" in line for line in wire.lines)
+
+
 def test_a_slow_body_gets_408_and_one_that_keeps_its_rate_does_not(parser_class: Any) -> None:
     head = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
     wire = Wire(router, parser_class, body_timeout=60, body_rate=1000).send(head).wait(59).send(b"x")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kissapi import Server
+from kissapi import Fail, HttpParser, Request, Server
 from kissapi.limits import Limits
 
 NAMES = list(Limits.__annotations__)
@@ -60,3 +60,16 @@ def test_only_the_number_of_connections_may_be_none(name: str) -> None:
 def test_what_is_no_limit_is_refused_with_a_list_of_those_there_are(name: str) -> None:
     with pytest.raises(TypeError, match=f"'{name}' is neither an argument of Server nor a limit.*max_body"):
         Server(**{name: 1})
+
+
+def test_a_limit_that_is_changed_later_holds_for_a_head_in_one_piece_too() -> None:
+    class Few(Limits):
+        max_fields = 1
+
+    limits = Limits()
+    limits.max_fields = 1
+    for few in (Few, limits):
+        parser = HttpParser(Request())
+        parser.limits = few
+        with pytest.raises(Fail, match="431"):
+            parser.feed_data(b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\n")

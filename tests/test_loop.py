@@ -649,6 +649,33 @@ def test_a_poll_tells_who_is_ready_for_what(kind: Any) -> None:
     assert seen == []  # it calls nobody itself
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_what_a_forked_child_watches_is_none_of_our_business() -> None:
+    waiting = poll.Poll()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b"x")
+        if isinstance(waiting, poll.Epoll):
+            waiting._epoll.register(ours.fileno(), poll.READ)  # as the child would
+        assert waiting.wait(0) == []
+    waiting.close()
+
+
+def test_a_number_that_another_socket_had_is_watched_anew() -> None:
+    waiting = poll.Poll()
+    first, other = socket.socketpair()
+    number = first.fileno()
+    waiting.watch(first, poll.READ, print)
+    first.close()  # behind the back of the poll
+    ours, theirs = socket.socketpair()
+    with other, ours, theirs:
+        assert ours.fileno() == number
+        waiting.watch(ours, poll.READ, repr)
+        theirs.send(b"x")
+        assert waiting.wait(1) == [(repr, poll.READ)]
+    waiting.close()
+
+
 def test_a_loop_without_epoll_serves_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kissapi.backends.loop.Poll", poll.Selector)
     loop = Loop()

@@ -213,6 +213,25 @@ def test_a_subclass_has_attributes_and_properties_of_its_own(parser_class: Any) 
         Named(greeting="x")
 
 
+class New(Request):
+    def __new__(cls, *arguments: Any, **attributes: Any) -> New:
+        request = super().__new__(cls)
+        request.__dict__["user"] = "nobody"
+        return request
+
+
+class Mapped(Request, dict[str, Any]):
+    pass
+
+
+@pytest.mark.parametrize("request_class", [New, Mapped])
+def test_a_subclass_may_be_made_in_its_own_way(parser_class: Any, request_class: type[Request]) -> None:
+    request = received(HEAD + b"\r\n", parser_class, request_class)
+    assert isinstance(request, request_class)
+    assert getattr(request, "user", "nobody") == "nobody"
+    assert request_class is not New or request.user == "nobody"
+
+
 @pytest.mark.parametrize("request_class", [Data, Slotted, Initialised])
 def test_a_subclass_may_have_an_init_of_its_own(parser_class: Any, request_class: type[Request]) -> None:
     request = received(HEAD + b"Content-Length: 2\r\n\r\n[]", parser_class, request_class)

@@ -288,9 +288,8 @@ class Loop:
 
     def call_later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> Timer:
         timers = self._timers
-        if (
-            len(timers) >= self._sweep_at
-        ):  # each time as many have come as were left: a constant cost for each
+        # Each time as many have come as were left: a constant cost for each.
+        if len(timers) >= self._sweep_at:
             timers[:] = [entry for entry in timers if entry[2].callback is not None]
             heapq.heapify(timers)
             self._sweep_at = 64 + 2 * len(timers)

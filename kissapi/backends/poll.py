@@ -58,16 +58,23 @@ class Epoll:
         if not events:
             if self._callbacks.pop(descriptor, None) is not None:
                 self._epoll.unregister(descriptor)
-        elif descriptor in self._callbacks:
-            self._epoll.modify(descriptor, events)
-            self._callbacks[descriptor] = callback
-        else:
+            return
+        try:
+            if self._callbacks.get(descriptor) is None:
+                self._epoll.register(descriptor, events)
+            else:
+                self._epoll.modify(descriptor, events)
+        except FileNotFoundError:  # another socket, closed behind our back, had this number
             self._epoll.register(descriptor, events)
-            self._callbacks[descriptor] = callback
+        self._callbacks[descriptor] = callback
 
     def wait(self, seconds: float | None) -> list[tuple[Callback, int]]:
         callbacks = self._callbacks
-        return [(callbacks[descriptor], events) for descriptor, events in self._epoll.poll(seconds)]
+        return [
+            (callbacks[descriptor], events)
+            for descriptor, events in self._epoll.poll(seconds)
+            if descriptor in callbacks  # what a forked child watches is told here, too
+        ]
 
     def close(self) -> None:
         self._epoll.close()
