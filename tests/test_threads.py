@@ -100,7 +100,8 @@ def test_calls_run_side_by_side(run: Any) -> None:
     run(main())
 
 
-def test_one_who_waits_may_be_cancelled_and_the_thread_goes_on() -> None:
+def test_one_who_waits_may_be_cancelled_and_the_thread_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(awaitables.threads, "limit", 2)  # whatever the last server in this process has set
     go, done = threading.Event(), threading.Event()
 
     def function() -> None:
@@ -113,7 +114,7 @@ def test_one_who_waits_may_be_cancelled_and_the_thread_goes_on() -> None:
         with pytest.raises(CancelledError):
             await task
         go.set()
-        await to_thread(done.wait, 5)
+        assert await to_thread(done.wait, 5)
         assert await to_thread(int, "7") == 7  # the late result of the first has done no harm
 
     Loop().run_until_complete(main())
