@@ -102,14 +102,16 @@ def test_calls_run_side_by_side(run: Any) -> None:
 
 def test_one_who_waits_may_be_cancelled_and_the_thread_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(awaitables.threads, "limit", 2)  # whatever the last server in this process has set
-    go, done = threading.Event(), threading.Event()
+    begun, go, done = threading.Event(), threading.Event(), threading.Event()
 
     def function() -> None:
+        begun.set()
         go.wait(5)
         done.set()
 
     async def main() -> None:
         task = Task(awaitables.running_loop(), to_thread(function))
+        assert await to_thread(begun.wait, 5)  # one that has not begun is not made at all
         task.cancel()
         with pytest.raises(CancelledError):
             await task
