@@ -57,7 +57,8 @@ class Transport:
         self._sock = sock
         self._connection: Connection | None = connection
         self._read_size = read_size
-        self._buffer: bytearray | None = None  # what the socket has not taken yet
+        # What the socket has not taken yet: a view of one answer, or of several a copy.
+        self._buffer: memoryview | bytearray | None = None
         self._closing = False
         self._eof = False  # shut our side once the buffer is empty
         self._paused = False  # the connection has been asked to write no more
@@ -89,6 +90,8 @@ class Transport:
         if self._connection is None:
             return
         if self._buffer:
+            if isinstance(self._buffer, memoryview):
+                self._buffer = bytearray(self._buffer)
             self._buffer += data
         else:
             try:
@@ -100,7 +103,8 @@ class Transport:
                 return
             if sent == len(data):
                 return
-            self._buffer = bytearray(memoryview(data)[sent:])
+            rest = memoryview(data)[sent:]
+            self._buffer = rest if type(data) is bytes else bytearray(rest)  # what else there is may change
             self._watch(self._events | WRITE)
         if len(self._buffer) > HIGH_WATER and not self._paused:
             self._paused = True
@@ -156,12 +160,16 @@ class Transport:
     def _send(self) -> None:
         assert self._buffer is not None
         try:
-            del self._buffer[: self._sock.send(self._buffer)]
+            sent = self._sock.send(self._buffer)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._lose(error)
             return
+        if isinstance(self._buffer, memoryview):
+            self._buffer = self._buffer[sent:]
+        else:
+            del self._buffer[:sent]
         if self._paused and len(self._buffer) <= LOW_WATER:
             self._paused = False
             self._connection.resume_writing()  # type: ignore[union-attr]  # it may write more, or end it all
