@@ -44,9 +44,6 @@ class Limits:
     max_threads: int = 40  # worker threads for `def` handlers and `to_thread`; the rest wait in a queue
     backlog: int = 2048  # connections the kernel may hold before we accept them
 
-    # A head of this size is within all limits, for a field takes four bytes at least. No limit of its own.
-    small_head = min(max_line, max_head, 4 * max_fields)
-
     def __init__(self, **changes: float | None) -> None:
         for name, value in changes.items():
             if name not in Limits.__annotations__:
@@ -63,11 +60,3 @@ class Limits:
                     what = "seconds" if seconds else "a whole number"
                     raise ValueError(f"{name} must be {what}, at least {least}, not {value!r}")
             setattr(self, name, value)
-
-    def __setattr__(self, name: str, value: float | None) -> None:
-        super().__setattr__(name, value)
-        if name in ("max_line", "max_head", "max_fields"):
-            self.small_head = min(self.max_line, self.max_head, 4 * self.max_fields)
-
-    def __init_subclass__(cls) -> None:
-        cls.small_head = min(cls.max_line, cls.max_head, 4 * cls.max_fields)

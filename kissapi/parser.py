@@ -63,13 +63,24 @@ class HttpParser:
         (True, 'GET', '/hello', {'x': '1'})
     """
 
-    limits: Limits | type[Limits] = Limits
     library: Any = httptools  # or its stand-in: see `kissapi.pure`
 
     def __init__(self, request: Request) -> None:
         self._host: bytes | list[bytes] | None = None  # the last valid one: a client sends the same each time
         self._plain = False
+        self.limits = Limits
         self.reset(request)
+
+    @property
+    def limits(self) -> Limits | type[Limits]:
+        """What a message may take; the server sets its own."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits | type[Limits]) -> None:
+        self._limits = limits
+        # A head of this size is within all limits, for a field takes four bytes at least.
+        self._small_head = min(limits.max_line, limits.max_head, 4 * limits.max_fields)
 
     def reset(self, request: Request) -> None:
         """Start over with the next message of the connection, whose request is `request`."""
@@ -97,11 +108,11 @@ class HttpParser:
             self._go_on(self, data)
             return
         # A whole head of the usual form is read here and now.
-        limits, head = self.limits, usual_head(data)
+        head = usual_head(data)
         if head is not None:
             end = head.end()
             method, path, query, host, length = head.groups()
-            if method in _METHODS and (end <= limits.small_head or self._fits(data, end)):
+            if method in _METHODS and (end <= self._small_head or self._fits(data, end)):
                 request = self._request
                 request.method = _METHODS[method]
                 request.path = path.decode()
@@ -115,7 +126,10 @@ class HttpParser:
                     self._finished, self._request = True, None
                 else:
                     self._plain = False
-                    self._await_body(int(length))
+                    size = int(length)
+                    if size > self._limits.max_body:
+                        raise too_large(self._limits.max_body)
+                    self._await_body(size)
                 return
         self._gathered = bytearray()
         self._checked = 0  # how much of it has been looked at, and given to httptools
@@ -128,7 +142,7 @@ class HttpParser:
 
     def _fits(self, data: bytes, end: int) -> bool:
         """Whether a usual head that ends at `end` is within the limits."""
-        limits = self.limits
+        limits = self._limits
         # So short a head has no line that is too long.
         return (
             end <= min(limits.max_line, limits.max_head)
@@ -233,8 +247,6 @@ class HttpParser:
         if size == 0:
             self._finish()
             return
-        if size is not None and size > self.limits.max_body:
-            raise too_large(self.limits.max_body)
         unread = self.unread
         if size is not None and len(unread) >= size:  # a small one comes with its head
             self._request.body = unread[:size]

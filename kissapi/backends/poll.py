@@ -1,8 +1,8 @@
 """Poll: which sockets are ready: by epoll where the system has it, else by what the module `selectors` finds.
 
 Law: events are READ and WRITE, whatever the system calls them, and each socket has one callback, which gets
-them; a broken connection is both. `selectors` would do for epoll as well, but what it builds in Python for
-every event costs the selectors backend a twentieth of its requests per second.
+them; a broken connection shows as more than was asked for. `selectors` would do for epoll as well, but what
+it builds in Python for every event costs the selectors backend a twentieth of its requests per second.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Epoll:
                 self._epoll.unregister(descriptor)
             return
         try:
-            if self._callbacks.get(descriptor) is None:
+            if descriptor not in self._callbacks:
                 self._epoll.register(descriptor, events)
             else:
                 self._epoll.modify(descriptor, events)
