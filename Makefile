@@ -72,7 +72,7 @@ torture: .venv/dev ## slow, broken and greedy clients, wrong handlers, stops und
 # QUICK=1, ROUNDS, SECONDS; ONLY=peers,goals for some groups, NAMES=kissapi,bare for some rows.
 BENCH = $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	$(if $(NAMES),--names $(NAMES)) $(ONLY)
-bench: .venv/dev ## how fast, beside all peers (half an hour; QUICK=1: four minutes)
+bench: .venv/dev ## how fast, beside all peers (ROUNDS=3 SECONDS=1: a quarter of an hour; QUICK=1: five minutes)
 	@$(PY) -m tests.bench $(BENCH)
 
 bench-peers: build/peers/installed ## build/peers: the other servers that `make bench` measures
