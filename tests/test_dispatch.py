@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -10,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from kissapi import Fail, Request, Response, Router
-from kissapi.dispatch import Dispatch
+from kissapi.dispatch import Dispatch, _descend, _find
 from tests.calls import count_calls
 from tests.wire import exchange, parse_answers
 
@@ -223,3 +225,36 @@ def test_a_path_that_is_no_string_names_no_handler_and_does_no_harm() -> None:
     assert dispatch.handler_of(request) is None
     with pytest.raises(TypeError):
         dispatch.handle(request)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_what_is_found_at_the_first_try_is_what_the_search_finds(seed: int) -> None:
+    dice = random.Random(seed)
+    router = Router()
+
+    async def handler(req: Request) -> str:
+        return ""
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some come twice
+        for number in range(20):
+            parts = [
+                dice.choice(("a", "b", f"{{s{place}}}", f"{{n{place}:int}}", f"{{f{place}:float}}"))
+                for place in range(dice.randint(1, 3))
+            ]
+            if dice.random() < 0.2:
+                parts.append(f"{{rest{number}:path}}")
+            router.route("/" + "/".join(parts), methods=[dice.choice(("GET", "GET", "POST"))])(handler)
+        dispatch = Dispatch(router)
+    found = 0
+    for _ in range(200):
+        parts = [dice.choice(("a", "b", "c", "7", "1.5", "%2F", "")) for _ in range(dice.randint(1, 4))]
+        segments = ["", *parts]
+        first: list[Any] = []
+        target = _descend(dispatch.root, segments, "GET", first)
+        if target is not None:
+            found += 1
+            searched: list[Any] = []
+            assert _find(dispatch.tree, segments, 1, "GET", searched, set()) is target
+            assert first == searched
+    assert found
