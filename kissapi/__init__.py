@@ -8,6 +8,7 @@ request_line.py method, target, version
 host.py         host and port of a Host field or a URL
 framing.py      where a message ends; its body
 connection.py   the state machine of one client: bytes in, requests in order, responses out
+answer.py       what becomes of a handler's result: bytes, or a stream that follows
 stream.py       a body that goes out as it is made
 request.py      what was asked
 headers.py      fields, looked up in any case, checked when set
@@ -25,7 +26,7 @@ sockets.py      binding and accepting
 server.py       the life of a server
 awaitables.py   sleep and to_thread, on every backend
 threads.py      the worker threads of plain `def` handlers
-backends/       asyncio.py, selectors.py (with loop.py, poll.py): what is different between the two
+backends/       asyncio.py (with epoll.py), selectors.py (with loop.py, poll.py): what differs between the two
 """
 
 from kissapi.awaitables import sleep, to_thread

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import cache, partial
+import threading
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from kissapi.fail import Fail
@@ -96,26 +97,31 @@ def decode_query(query: str, limit: int) -> dict[str, list[str]]:
 
 
 @cache
-def _json() -> tuple[Callable[[Any], str], Callable[[str], Any]]:
-    """dumps and loads; imported at the first use: a server of plain text never pays for them."""
+def _json() -> Any:
+    """The module; imported at the first use: a server of plain text never pays for it."""
     try:
         import json
     except ImportError:
-        from kissapi.compat import json as ours
+        from kissapi.compat import json  # type: ignore[no-redef]
+    return json
 
-        return partial(ours.dumps, allow_nan=False), ours.loads
-    plain = json.JSONEncoder(allow_nan=False)
-    make = getattr(json.encoder, "c_make_encoder", None)
+
+def _make_encoder() -> Callable[[Any, int], Iterable[str]]:
+    """What gives the JSON of a value in pieces."""
+    json = _json()
+    make = getattr(getattr(json, "encoder", None), "c_make_encoder", None)
     if make is None:
-        return plain.encode, json.loads
-    ascii_string = json.encoder.encode_basestring_ascii
+        return lambda value, _: (json.dumps(value, allow_nan=False),)
+    # What `json.dumps` makes anew for each value, with a closure for floats besides.
+    ascii_string, default = json.encoder.encode_basestring_ascii, json.JSONEncoder().default
+    within: dict[int, Any] = {}  # the containers it is inside of, to find circles
+    encoder: Callable[[Any, int], Iterable[str]] = make(
+        within, default, ascii_string, None, ": ", ", ", False, False, False
+    )
+    return encoder
 
-    def dumps(value: Any) -> str:
-        # `plain.encode` without the closure for floats that it makes each time; {} is to find circles.
-        encode = make({}, plain.default, ascii_string, None, ": ", ", ", False, False, False)
-        return "".join(encode(value, 0))
 
-    return dumps, json.loads
+_of_thread = threading.local()
 
 
 def to_json(value: Any) -> bytes:
@@ -123,17 +129,24 @@ def to_json(value: Any) -> bytes:
 
     Raises what `json.dumps` raises, and `ValueError` for NaN and Infinity: Python writes them, JSON has none.
     """
-    return _json()[0](value).encode("ascii")
+    try:
+        encode = _of_thread.encode
+    except AttributeError:
+        encode = _of_thread.encode = _make_encoder()
+    try:
+        return "".join(encode(value, 0)).encode("ascii")
+    except BaseException:
+        _of_thread.encode = _make_encoder()  # the other one believes that it is still inside of something
+        raise
 
 
 def from_json(data: bytes) -> Any:
     """The value of a JSON text in UTF-8 (RFC 8259 §8.1). Raises `Fail(400)` if it is none, or too deep."""
-    dumps, loads = _json()
     try:
         text = data.decode().removeprefix("\ufeff")
-        value = loads(text)
+        value = _json().loads(text)
         if "NaN" in text or "Infinity" in text:
-            dumps(value)  # raises if they stand for numbers: Python reads those, JSON has none
+            to_json(value)  # raises if they stand for numbers: Python reads those, JSON has none
         return value
     except (ValueError, RecursionError):
         raise Fail(400, "Bad Request: the body is not JSON") from None

@@ -25,12 +25,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kissapi.answer import answer
 from kissapi.fail import Fail
-from kissapi.response import Response, encode_head, encode_usual, respond
 from kissapi.stream import stream
 
 if TYPE_CHECKING:
     from kissapi.request import Request
+    from kissapi.response import Response
     from kissapi.service import Service
 
 IDLE, BUSY, STREAMING = "IDLE", "BUSY", "STREAMING"
@@ -103,7 +104,7 @@ class Connection:
         self.deadline = self.service.idle_deadline
 
     def data_received(self, data: bytes) -> None:
-        if not (self.state is IDLE and self.writable):
+        if self.state is not IDLE or not self.writable:
             self._hold(data)
             return
         service = self.service
@@ -112,34 +113,41 @@ class Connection:
         out: list[bytes] = []  # answers to what was pipelined
         size = 0
         while True:
-            request = self.request
+            request: Any = self.request  # a Request that has come in part, or None
+            self.request = None
             try:
                 if request is None:
-                    request = self._begin(came)
+                    request = service.make_request()
+                    request._connection = self
+                    self.started = came
+                    self.fed = 0
+                    if self.parser is not None and service.reuses_parser:
+                        self.parser.reset(request)
+                    else:
+                        self.parser = service.make_parser(request)
                 parser = self.parser
                 if data:
                     parser.feed_data(data)
                 else:
                     parser.feed_eof()
             except Exception as error:
-                answer = self._refuse(error)
+                reply = self._refuse(request, error)
                 break
             if not parser._finished:
-                answer = self._wait_for_rest(parser, len(data))
+                reply = self._wait_for_rest(request, len(data))
                 break
             data = getattr(parser, "unread", b"")
             try:
                 task = service.spawn(service.handle(request))
                 if not task.done():
-                    self._wait_for_handler(task, data)
-                    answer = b""
+                    self._wait_for_handler(request, task, data)
+                    reply = b""
                     break
                 result = task.result()
             except BaseException as error:
                 result = service.failure(request, error)
                 task = None  # the error holds this frame: no cycle by way of it
-            answer = self._answer(request, result)
-            self.request = None
+            reply = answer(self, request, result)
             self.deadline = service.idle_deadline  # unless `_flush` has another
             if not data or self.close_after:
                 break
@@ -150,22 +158,22 @@ class Connection:
             if now - start > service.slow:
                 service.held_up(request, now - start)
             start = now
-            out.append(answer)
-            size += len(answer)
+            out.append(reply)
+            size += len(reply)
             if size > BATCH:
                 self._flush(b"".join(out))
                 out, size = [], 0
                 if not self.writable:  # it has become so
                     self._hold(data)  # type: ignore[unreachable]
-                    answer = b""
+                    reply = b""
                     break
         if out:
-            out.append(answer)
-            answer = b"".join(out)
-        held = self._flush(answer) - start
-        if held > service.slow and request is not None:
+            out.append(reply)
+            reply = b"".join(out)
+        held = self._flush(reply) - start
+        if held > service.slow:
             service.held_up(request, held)
-        if self.state is IDLE and (self.close_after or self.eof):
+        if (self.close_after or self.eof) and self.state is IDLE:
             self._settle()
 
     def eof_received(self) -> bool:
@@ -209,7 +217,8 @@ class Connection:
             else:
                 self.abort("client takes nothing")
         elif self.state is IDLE and self._is_reading():
-            self._flush(self._refuse(Fail(408, "Request Timeout")))
+            assert self.request is not None
+            self._flush(self._refuse(self.request, Fail(408, "Request Timeout")))
             self._settle()
         elif self.state is IDLE:
             if not self.service.has_input(self.transport):  # else a request has come this very moment
@@ -236,28 +245,16 @@ class Connection:
 
     # One message
 
-    def _begin(self, came: float) -> Request:
-        """A request and a parser for the next message, the first byte of which came at `came`."""
-        service = self.service
-        request = self.request = service.make_request()
-        request._connection = self
-        self.started = came
-        self.fed = 0
-        if self.parser is not None and service.reuses_parser:
-            self.parser.reset(request)
-        else:
-            self.parser = service.make_parser(request)
-        return request
-
     def _is_reading(self) -> bool:
         """Whether a message has begun to come."""
         return self.request is not None and getattr(self.parser, "begun", True)
 
-    def _wait_for_rest(self, parser: Any, size: int) -> bytes:
-        """The message goes on in a later read. Gives the word the client waits for, if it does."""
+    def _wait_for_rest(self, request: Request, size: int) -> bytes:
+        """The message goes on in a later read. Gives the word that the client waits for, if it does."""
         service, limits = self.service, self.service.limits
         if size == 0:
-            return self._refuse(Fail(400, "Bad Request: the request ends before it is complete"))
+            return self._refuse(request, Fail(400, "Bad Request: the request ends before it is complete"))
+        self.request = request
         if self.fed == 0:
             self.since = service.time()
         if self._is_reading():
@@ -266,15 +263,14 @@ class Connection:
         # A parser that knows the limits keeps them itself, but chunks of one byte come in six.
         most = limits.max_head + limits.max_body * (8 if service.parser_takes_limits else 1)
         if self.fed > most:
-            return self._refuse(Fail(413, f"Content Too Large: a message may have {most} bytes"))
-        if not getattr(parser, "expects_continue", False):
+            return self._refuse(request, Fail(413, f"Content Too Large: a message may have {most} bytes"))
+        if not getattr(self.parser, "expects_continue", False):
             return b""
-        parser.expects_continue = False
-        assert self.request is not None
+        self.parser.expects_continue = False
         try:
-            service.handle(self.request).close()  # is anybody there who wants the body?
+            service.handle(request).close()  # is anybody there who wants the body?
         except Fail as fail:
-            return self._refuse(fail)
+            return self._refuse(request, fail)
         return CONTINUE
 
     def _rest_deadline(self) -> float:
@@ -286,8 +282,9 @@ class Connection:
             return self.since + limits.body_timeout + self.fed / limits.body_rate
         return self.since + limits.head_timeout
 
-    def _wait_for_handler(self, task: Any, data: bytes) -> None:
+    def _wait_for_handler(self, request: Request, task: Any, data: bytes) -> None:
         self.state = BUSY
+        self.request = request
         self.task = task
         self._watch_client()
         if data:
@@ -306,14 +303,13 @@ class Connection:
         except BaseException as error:
             result = self.service.failure(request, error)
             task = None  # the error holds this frame: no cycle by way of it
-        self._flush(self._answer(request, result))
+        self._flush(answer(self, request, result))
         if self.state is IDLE:
             self._go_on()
 
-    def _refuse(self, error: Exception) -> bytes:
+    def _refuse(self, request: Request, error: Exception) -> bytes:
         """The answer to a message that cannot be read; the connection ends with it."""
-        service, request = self.service, self.request
-        assert request is not None
+        service = self.service
         if not isinstance(error, Fail):
             service.log.warning(f"{type(self.parser).__name__} cannot read a message: {error!r}")
             error = Fail(400, "Bad Request")
@@ -321,93 +317,12 @@ class Connection:
         self.request = None
         for name in ("method", "path"):
             request.__dict__.setdefault(name, "-")  # it did not come so far; the log must not say "GET /"
-        return self._answer(request, service.failure(request, error))
+        return answer(self, request, service.failure(request, error))
 
-    def _answer(self, request: Request, result: Any) -> bytes:
-        """The bytes that answer `request`: all of them, or the head of a stream."""
-        service = self.service
-        if not self.close_after:  # else the parser may have failed, and have nothing to say
-            try:
-                goes_on = (
-                    self.parser.should_keep_alive()
-                    if service.parser_keeps_alive
-                    else _wants_keep_alive(request)
-                )
-            except Exception as error:
-                service.failure(request, error)
-                goes_on = False
-            self.close_after = service.stopping or not goes_on
-        if self.close_after:
-            tail = service.tail_close
-        elif request.http_version == "1.1":
-            tail = service.tail
-        else:
-            tail = service.tail_keep_alive
-        if request.method != "HEAD" and not service.parser_encodes:
-            try:
-                usual = encode_usual(result, tail)
-            except Exception as error:
-                result, usual = service.failure(request, error), None
-            if usual is not None:
-                if service.answered is not None:
-                    service.answered.append(
-                        (request, 200, len(usual) - usual.index(b"\r\n\r\n") - 4, self.started)
-                    )
-                return usual
-        try:
-            response = respond(result)
-        except Exception as error:
-            response = service.failure(request, error)
-        return self._encode(request, response, tail)
-
-    def _encode(self, request: Request, response: Response, tail: bytes) -> bytes:
-        service = self.service
-        if response.headers.get("connection", "").lower() == "close":
-            self.close_after = True
-            tail = service.tail_close
-        body, status = response.body, response.status
-        bodyless = request.method == "HEAD" or status in (204, 205, 304)  # RFC 9110 §6.4.1, §15.3.6
-        size = 0
-        if service.parser_encodes:
-            answer = self._encode_by_parser(request, response)
-            size = len(answer)
-        elif isinstance(body, bytes):
-            length = None if status in (204, 304) else 0 if status == 205 else len(body)
-            answer = encode_head(response, tail, length)
-            if not bodyless:
-                answer += body
-                size = len(body)
-        elif bodyless:
-            # Chunked, as GET would be, but where that is forbidden (RFC 9112 §6.1).
-            answer = encode_head(
-                response, tail, None, status not in (204, 304) and request.http_version != "1.0"
-            )
-            if hasattr(body, "close"):
-                body.close()
-        else:
-            chunked = request.http_version != "1.0"
-            if not chunked:  # the end of the connection is the end of the body (RFC 9112 §6.3)
-                self.close_after = True
-                tail = service.tail_close
-            self.state = BUSY  # until the first piece is there
-            self.stream = (request, response, encode_head(response, tail, None, chunked), chunked)
-            return b""
-        if service.answered is not None:
-            service.answered.append((request, status, size, self.started))
-        return answer
-
-    def _encode_by_parser(self, request: Request, response: Response) -> bytes:
-        try:
-            if not isinstance(response.body, bytes):
-                raise TypeError("only HTTP streams: with encode(), a handler returns the whole of its answer")
-            answer = self.parser.encode(response)
-            if not isinstance(answer, (bytes, bytearray)):
-                raise TypeError(f"{type(self.parser).__name__}.encode must return bytes, not {answer!r}")
-            return bytes(answer)
-        except Exception as error:
-            self.service.failure(request, error)
-            self.close_after = True  # there is no telling what the client would make of anything else
-            return b""
+    def await_stream(self, stream: tuple[Request, Response, bytes, bool]) -> None:
+        """Let `_flush` start the stream that answers; see the slot of this name."""
+        self.state = BUSY  # until the first piece is there
+        self.stream = stream
 
     def _start_stream(self) -> None:
         assert self.stream is not None
@@ -432,12 +347,12 @@ class Connection:
         try:
             size = task.result()
         except BaseException as error:
-            answer = service.failure(request, error)
+            failure = service.failure(request, error)
             task = None  # the error holds this frame: no cycle by way of it
             if self.state is STREAMING:
                 service.cut(self, request)  # half a body must not pass for a whole one
                 return
-            data = self._answer(request, answer)
+            data = answer(self, request, failure)
         else:
             if service.answered is not None:
                 service.answered.append((request, response.status, size, self.started))
@@ -497,7 +412,8 @@ class Connection:
         elif self.service.parser_reads_eof:
             self.data_received(b"")
         else:
-            self._flush(self._wait_for_rest(self.parser, 0))
+            assert self.request is not None
+            self._flush(self._wait_for_rest(self.request, 0))
             self._close()
 
     def _close(self) -> None:
@@ -528,10 +444,3 @@ class Connection:
         self.unsent = self.transport.get_write_buffer_size()
         limits, all_out = self.service.limits, self.state is CLOSING and not self.unsent
         self.deadline = self.service.time() + (limits.linger_timeout if all_out else limits.write_timeout)
-
-
-def _wants_keep_alive(request: Request) -> bool:
-    """HTTP's rule (RFC 9112 §9.3), for parsers that have no word of their own."""
-    fields = {name.lower(): value for name, value in request.headers.items()}  # a plain dict, perhaps
-    options = [option.strip().lower() for option in fields.get("connection", "").split(",")]
-    return "close" not in options and (request.http_version != "1.0" or "keep-alive" in options)

@@ -3,7 +3,8 @@
 Law: matching goes segment by segment through a tree, so its cost does not grow with the number of routes.
 At each segment a literal beats a typed parameter, that beats an untyped one, that beats the rest of the path;
 among equals the first registered is tried first, and a branch that leads nowhere lets the search go on.
-Paths without parameters skip the tree: they are looked up whole.
+Paths without parameters skip the tree: they are looked up whole. Where only the last segment is a parameter,
+the place above it is: that is where the search would come first.
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ class Target:
 
 Leaf = dict[str, Target]  # by method
 _NOTHING: Leaf = {}
-_NONE: frozenset[str] = frozenset()
 
 
 class Node:
@@ -66,9 +66,9 @@ class Dispatch:
     """
 
     def __init__(self, router: Router) -> None:
-        self.root = Node()  # a path splits into an empty segment, and those behind it
-        self.tree = self.root.literals[""] = Node()
+        self.tree = Node()
         self.exact: dict[str, Leaf] = {}  # leaves without parameters, by their whole path
+        self.places: dict[str, Node] = {}  # nodes above a parameter that have none above them, likewise
         self.methods = {"OPTIONS"}  # all that is answered anywhere
         leaves: list[Leaf] = []
         for route in router.routes():
@@ -93,23 +93,30 @@ class Dispatch:
 
     def _search(self, request: Request) -> Coroutine[Any, Any, Any]:
         path, method = request.path, request.method
-        allowed: set[str] | frozenset[str] = _NONE
-        if path.startswith("/"):
-            if "%" in path or not path.isascii():  # escaped, or what a parser of another protocol may give
+        if "%" in path or not path.isascii():  # escaped, or what a parser of another protocol may give
+            if path.startswith("/"):
                 request.path = path = canonical_literal(path)
-            segments = path.split("/")
+        else:
+            place, _, segment = path.rpartition("/")
+            node = self.places.get(place)
+            if node is not None and segment:
+                value: Any = segment
+                child = node.untyped
+                for convert, typed in node.typed.values():
+                    converted = convert(segment)
+                    if converted is not None:
+                        value, child = converted, typed
+                        break
+                target = child.leaf.get(method) if child is not None else None
+                if target is not None:
+                    request.params = {target.names[0]: value}
+                    return target.call(request)
+        allowed: set[str] = set()
+        if path.startswith("/"):
             captured: list[Any] = []
-            target = _descend(self.root, segments, method, captured)
-            if target is None:
-                captured.clear()
-                allowed = set()
-                target = _find(self.tree, segments, 1, method, captured, allowed)
+            target = _find(self.tree, path.split("/"), 1, method, captured, allowed)
             if target is not None:
-                names = target.names
-                # Most routes have one parameter, and `dict` and `zip` take longer than all the rest.
-                request.params = (
-                    {names[0]: captured[0]} if len(names) == 1 else dict(zip(names, captured, strict=True))
-                )
+                request.params = dict(zip(target.names, captured, strict=True))
                 return target.call(request)
         elif path == "*" and method == "OPTIONS":
             allowed = self.methods
@@ -131,38 +138,22 @@ class Dispatch:
     def _leaf(self, route: Route) -> Leaf:
         """The leaf where `route` belongs; the branch to it grows if need be."""
         node = self.tree
+        place: str | None = ""  # above all parameters
         for kind, text in route.segments:
             if kind == "path":
                 return node.rest
             if kind == "literal":
                 node = node.literals.setdefault(text, Node())
-            elif kind == "str":
+                place = f"{place}/{text}" if place is not None else None
+                continue
+            if place is not None:
+                self.places[place] = node
+                place = None
+            if kind == "str":
                 node.untyped = node = node.untyped or Node()
             else:
                 node = node.typed.setdefault(kind, (TYPES[kind], Node()))[1]
         return node.leaf
-
-
-def _descend(node: Node, segments: list[str], method: str, captured: list[Any]) -> Target | None:
-    """What `_find` finds where it need not turn back; the same, for that is the first it tries."""
-    for segment in segments:
-        child = node.literals.get(segment)
-        if child is None:
-            if not segment:
-                return None
-            for convert, typed in node.typed.values():
-                value = convert(segment)
-                if value is not None:
-                    child = typed
-                    break
-            else:
-                child = node.untyped
-                if child is None:
-                    return None
-                value = codec.decode_segment(segment) if "%" in segment else segment
-            captured.append(value)
-        node = child
-    return node.leaf.get(method)
 
 
 def _find(

@@ -118,10 +118,12 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         return real_import(name, *rest)
 
     codec._json.cache_clear()
+    codec._of_thread.__dict__.clear()
     if request.param == "stand-in":
         monkeypatch.setattr(builtins, "__import__", without_json)
     yield
     codec._json.cache_clear()
+    codec._of_thread.__dict__.clear()
 
 
 VALUES: list[Any] = [
@@ -149,6 +151,26 @@ def test_json_comes_back_as_it_was(value: Any) -> None:
 
 def test_json_is_written_with_the_default_separators() -> None:
     assert codec.to_json({"a": [1, 2], "é": None}) == b'{"a": [1, 2], "\\u00e9": null}'
+
+
+def test_a_value_that_could_not_be_written_is_not_taken_for_a_circle_later() -> None:
+    inner: list[Any] = [object()]
+    outer = {"inner": inner}
+    for _ in range(3):
+        with pytest.raises(TypeError):
+            codec.to_json(outer)
+    inner[0] = 1
+    assert codec.to_json(outer) == b'{"inner": [1]}'
+
+
+def test_a_circle_is_said_to_be_one() -> None:
+    circle: list[Any] = []
+    circle.append({"again": circle})
+    for _ in range(3):
+        with pytest.raises((ValueError, RecursionError)):
+            codec.to_json(circle)
+    circle.clear()
+    assert codec.to_json([circle, circle]) == b"[[], []]"
 
 
 READ: list[tuple[bytes, Any]] = [

@@ -28,7 +28,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.fail": ("", "an exception"),
     "kissapi.headers": ("", "a mapping"),
     "kissapi.host": ("re", "a grammar"),
-    "kissapi.codec": ("json re .compat.json .fail", "text inside HTTP"),
+    "kissapi.codec": ("json re threading .compat.json .fail", "text inside HTTP; an encoder for each thread"),
     "kissapi.path": ("uuid .compat.uuid .codec .fail", "the pattern of a route"),
     "kissapi.router": (".headers .path", "what the user registers; it knows no request and no response"),
     "kissapi.hooks": (".awaitables", "calls composed into one"),
@@ -46,7 +46,8 @@ TABLE: dict[str, tuple[str, str]] = {
         "bytes → request",
     ),
     "kissapi.pure": (".compat.httptools .parser", "HttpParser over the stand-in, asked for by name"),
-    "kissapi.connection": (".fail .response .stream", "the state machine of one client"),
+    "kissapi.answer": (".response", "what becomes of a handler's result"),
+    "kissapi.connection": (".answer .fail .stream", "the state machine of one client"),
     "kissapi.stream": (".awaitables", "a body that goes out as it is made"),
     "kissapi.service": (
         "time .connection .dispatch .fail .request .response .sockets",
@@ -63,9 +64,10 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "kissapi.backends": ("", "what a backend is, in words"),
     "kissapi.backends.asyncio": (
-        "asyncio uvloop socket sys .connection .service",
+        "asyncio uvloop selectors socket sys .backends.epoll .connection .service",
         "hands sockets to asyncio",
     ),
+    "kissapi.backends.epoll": ("math selectors", "what asyncio asks which sockets are ready"),
     "kissapi.backends.selectors": (
         "socket .backends.loop .backends.poll .connection .service",
         "a Transport over a non-blocking socket",
@@ -105,9 +107,9 @@ DOORS: dict[str, str] = {
     "colorama": "kissapi.log",
     "asyncio": "kissapi.backends.asyncio",
     "uvloop": "kissapi.backends.asyncio",
-    "selectors": "kissapi.backends.poll",
+    "selectors": "kissapi.backends.poll kissapi.backends.epoll kissapi.backends.asyncio",
     "socket": "kissapi.sockets kissapi.backends.asyncio kissapi.backends.loop kissapi.backends.selectors",
-    "threading": "kissapi.threads kissapi.server kissapi.backends.loop",
+    "threading": "kissapi.codec kissapi.threads kissapi.server kissapi.backends.loop",
     "signal": "kissapi.server kissapi.backends.loop",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -10,6 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from kissapi.connection import Connection
+
+if sys.platform == "linux":
+    from kissapi.backends.epoll import make_selector
+else:
+    make_selector = selectors.DefaultSelector
 
 if TYPE_CHECKING:
     from kissapi.service import Service
@@ -21,9 +27,7 @@ def run(
     main: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None
 ) -> None:
     """Run `main` in a new loop."""
-    if loop_factory is None and sys.platform == "win32":
-        loop_factory = asyncio.SelectorEventLoop  # the default there has no add_reader
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    with asyncio.Runner(loop_factory=loop_factory or make_loop) as runner:
         loop = runner.get_loop()
         task = loop.create_task(main)
         while not task.done():
@@ -34,6 +38,11 @@ def run(
                 # comes another way: as a signal that `Server.loop` has taken over.
                 if task.done():
                     raise
+
+
+def make_loop() -> asyncio.AbstractEventLoop:
+    """asyncio's loop that has add_reader, which the default on Windows has not."""
+    return asyncio.SelectorEventLoop(make_selector())
 
 
 def spawner(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]:

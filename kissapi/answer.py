@@ -1,0 +1,107 @@
+"""Answer: what becomes of a handler's result: the bytes that go out, or the stream that will.
+
+Law: it raises nothing. What cannot be sent is logged and answered with 500; a client that cannot even be told
+so is left. Whether the answer is the last one of its connection is decided here, for the head says it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kissapi.response import Response, encode_head, encode_usual, respond
+
+if TYPE_CHECKING:
+    from kissapi.connection import Connection
+    from kissapi.request import Request
+
+
+def answer(connection: Connection, request: Request, result: Any) -> bytes:
+    """The bytes that answer `request`; none if `connection.stream` has what will."""
+    service = connection.service
+    if not connection.close_after:  # else the parser may have failed, and have nothing to say
+        try:
+            goes_on = (
+                connection.parser.should_keep_alive()
+                if service.parser_keeps_alive
+                else _wants_keep_alive(request)
+            )
+        except Exception as error:
+            service.failure(request, error)
+            goes_on = False
+        connection.close_after = service.stopping or not goes_on
+    if connection.close_after:
+        tail = service.tail_close
+    elif request.http_version == "1.1":
+        tail = service.tail
+    else:
+        tail = service.tail_keep_alive
+    if request.method != "HEAD" and not service.parser_encodes:
+        try:
+            usual = encode_usual(result, tail)
+        except Exception as error:
+            result, usual = service.failure(request, error), None
+        if usual is not None:
+            if service.answered is not None:
+                size = len(usual) - usual.index(b"\r\n\r\n") - 4
+                service.answered.append((request, 200, size, connection.started))
+            return usual
+    try:
+        response = respond(result)
+    except Exception as error:
+        response = service.failure(request, error)
+    return _encode(connection, request, response, tail)
+
+
+def _encode(connection: Connection, request: Request, response: Response, tail: bytes) -> bytes:
+    service = connection.service
+    if response.headers.get("connection", "").lower() == "close":
+        connection.close_after = True
+        tail = service.tail_close
+    body, status = response.body, response.status
+    bodyless = request.method == "HEAD" or status in (204, 205, 304)  # RFC 9110 §6.4.1, §15.3.6
+    size = 0
+    if service.parser_encodes:
+        data = _encode_by_parser(connection, request, response)
+        size = len(data)
+    elif isinstance(body, bytes):
+        length = None if status in (204, 304) else 0 if status == 205 else len(body)
+        data = encode_head(response, tail, length)
+        if not bodyless:
+            data += body
+            size = len(body)
+    elif bodyless:
+        # Chunked, as GET would be, but where that is forbidden (RFC 9112 §6.1).
+        data = encode_head(response, tail, None, status not in (204, 304) and request.http_version != "1.0")
+        if hasattr(body, "close"):
+            body.close()
+    else:
+        chunked = request.http_version != "1.0"
+        if not chunked:  # the end of the connection is the end of the body (RFC 9112 §6.3)
+            connection.close_after = True
+            tail = service.tail_close
+        connection.await_stream((request, response, encode_head(response, tail, None, chunked), chunked))
+        return b""
+    if service.answered is not None:
+        service.answered.append((request, status, size, connection.started))
+    return data
+
+
+def _encode_by_parser(connection: Connection, request: Request, response: Response) -> bytes:
+    try:
+        if not isinstance(response.body, bytes):
+            raise TypeError("only HTTP streams: with encode(), a handler returns the whole of its answer")
+        data = connection.parser.encode(response)
+        if not isinstance(data, (bytes, bytearray)):
+            raise TypeError(f"{type(connection.parser).__name__}.encode must return bytes, not {data!r}")
+        return bytes(data)
+    except Exception as error:
+        connection.service.failure(request, error)
+        connection.close_after = True  # there is no telling what the client would make of anything else
+        return b""
+
+
+def _wants_keep_alive(request: Request) -> bool:
+    """HTTP's rule (RFC 9112 §9.3), for parsers that have no word of their own."""
+    fields = {name.lower(): value for name, value in request.headers.items()}  # a plain dict, perhaps
+    options = [option.strip().lower() for option in fields.get("connection", "").split(",")]
+    return "close" not in options and (request.http_version != "1.0" or "keep-alive" in options)
