@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 def running_loop() -> Any:
     """The event loop that runs in this thread. Raises `RuntimeError` if there is none."""
-    asyncio = sys.modules.get("asyncio")  # never imported here: it may not exist, and it costs 40 ms
-    if asyncio is not None:
-        loop = asyncio._get_running_loop()
-        if loop is not None:
-            return loop
-    ours = sys.modules.get("kissapi.backends.loop")
-    loop = ours.running.loop if ours is not None else None
+    # Neither is imported here: asyncio may not exist, and costs 40 ms. Another thread may be importing it now,
+    # and what is there in part runs no loop in this one.
+    asyncio_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    loop = asyncio_loop() if asyncio_loop is not None else None
+    if loop is None:
+        ours = getattr(sys.modules.get("kissapi.backends.loop"), "running", None)
+        loop = ours.loop if ours is not None else None
     if loop is None:
         raise RuntimeError("no event loop runs here: await this in a handler, a hook or another coroutine")
     return loop

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import sys
 import threading
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -242,3 +244,12 @@ def test_where_there_can_be_no_more_threads_a_call_waits_for_those_there_are(
         worker.let_go.release()
         assert worker.ended.acquire(timeout=5)
     assert threads._alive == 1
+
+
+@pytest.mark.parametrize("module", ["asyncio", "kissapi.backends.loop"])
+def test_a_module_that_another_thread_is_importing_runs_no_loop_here(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    with pytest.raises(RuntimeError, match="no event loop runs here"):
+        awaitables.running_loop()
