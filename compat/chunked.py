@@ -128,6 +128,12 @@ class Chunked:
         self._line = bytearray()
         self._room = max_line  # how many bytes of it may yet come; trailers share theirs
 
+    def limit(self, max_size: float) -> None:
+        """From now on `max_size` is the limit. Raises `ChunkedError` if more is announced already."""
+        self._max_size = max_size
+        if self.declared > max_size:
+            raise ChunkedError("too many bytes in the body")
+
     def feed(self, data: bytes) -> list[bytes]:
         """The pieces of the body found in `data`; none of them is kept. Not to be called once `finished`."""
         pieces: list[bytes] = []

@@ -9,7 +9,8 @@ host.py         host and port of a Host field or a URL
 framing.py      where a message ends; its body
 connection.py   the state machine of one client: bytes in, requests in order, responses out
 answer.py       what becomes of a handler's result: bytes, or a stream that follows
-stream.py       a body that goes out as it is made
+stream.py       an answer that goes out as it is made
+upload.py       a body that a handler takes as it comes
 request.py      what was asked
 headers.py      fields, looked up in any case, checked when set
 codec.py        percent-encoding, queries, JSON
@@ -18,6 +19,7 @@ path.py         the pattern of a route, as segments
 dispatch.py     a router compiled into a table: method and path → the coroutine that answers; 404, 405
 hooks.py        before + handler + after, composed into one callable, once per route
 response.py     what is answered, and its bytes
+errors.py       what routers answer in place of what is raised
 fail.py         Fail, the exception that is an answer
 limits.py       every number, with its reason
 log.py          lines for people

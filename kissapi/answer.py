@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kissapi.response import Response, encode_head, encode_usual, respond
+from kissapi.response import Response, Upgrade, declared_length, encode_head, encode_usual, respond
+from kissapi.stream import Stream
 
 if TYPE_CHECKING:
     from kissapi.connection import Connection
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def answer(connection: Connection, request: Request, result: Any) -> bytes:
-    """The bytes that answer `request`; none if `connection.stream` has what will."""
+    """The bytes that answer `request`; none if a stream will."""
     service = connection.service
     if not connection.close_after:  # else the parser may have failed, and have nothing to say
         try:
@@ -46,10 +47,9 @@ def answer(connection: Connection, request: Request, result: Any) -> bytes:
                 service.answered.append((request, 200, size, connection.started))
             return usual
     try:
-        response = respond(result)
+        return _encode(connection, request, respond(result), tail)
     except Exception as error:
-        response = service.failure(request, error)
-    return _encode(connection, request, response, tail)
+        return _encode(connection, request, service.failure(request, error), tail)
 
 
 def _encode(connection: Connection, request: Request, response: Response, tail: bytes) -> bytes:
@@ -57,29 +57,41 @@ def _encode(connection: Connection, request: Request, response: Response, tail: 
     if response.headers.get("connection", "").lower() == "close":
         connection.close_after = True
         tail = service.tail_close
+    response.prepare(request)
     body, status = response.body, response.status
     bodyless = request.method == "HEAD" or status in (204, 205, 304)  # RFC 9110 §6.4.1, §15.3.6
     size = 0
     if service.parser_encodes:
         data = _encode_by_parser(connection, request, response)
         size = len(data)
+    elif isinstance(response, Upgrade):
+        line = b"\r\nConnection: Upgrade\r\nUpgrade: " + response.name.encode("ascii")
+        data = encode_head(response, line + service.tail, None)
+        connection.await_upgrade(response.protocol)
     elif isinstance(body, bytes):
         length = None if status in (204, 304) else 0 if status == 205 else len(body)
+        if request.method == "HEAD" and length == 0:  # a handler of HEAD knows it without making the body
+            length = declared_length(response) or 0
         data = encode_head(response, tail, length)
         if not bodyless:
             data += body
             size = len(body)
     elif bodyless:
-        # Chunked, as GET would be, but where that is forbidden (RFC 9112 §6.1).
-        data = encode_head(response, tail, None, status not in (204, 304) and request.http_version != "1.0")
+        # Framed as GET would be, but where that is forbidden (RFC 9112 §6.1).
+        framed = status not in (204, 304)
+        length = declared_length(response) if framed else None
+        chunked = framed and length is None and request.http_version != "1.0"
+        data = encode_head(response, tail, length, chunked)
         if hasattr(body, "close"):
             body.close()
     else:
-        chunked = request.http_version != "1.0"
-        if not chunked:  # the end of the connection is the end of the body (RFC 9112 §6.3)
+        length = declared_length(response)
+        chunked = length is None and request.http_version != "1.0"
+        if length is None and not chunked:  # the end of the connection is that of the body (RFC 9112 §6.3)
             connection.close_after = True
             tail = service.tail_close
-        connection.await_stream((request, response, encode_head(response, tail, None, chunked), chunked))
+        head = encode_head(response, tail, length, chunked)
+        connection.await_stream(Stream(connection, request, response, head, length=length, chunked=chunked))
         return b""
     if service.answered is not None:
         service.answered.append((request, status, size, connection.started))

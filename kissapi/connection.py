@@ -12,7 +12,7 @@ Protocol (`connection_made, data_received, eof_received, connection_lost, pause_
                is dropped: a reset would take the
                answer away from the client
     CLOSED     over
-    UPGRADED   handed over for good to another protocol
+    UPGRADED   the connection is another protocol's, for good; all that comes is passed on
 
 `close_after` is a flag beside the state: the answer in hand is the last one.
 
@@ -27,12 +27,14 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.answer import answer
 from kissapi.fail import Fail
-from kissapi.stream import stream
+from kissapi.upload import ENOUGH, Upload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kissapi.request import Request
-    from kissapi.response import Response
     from kissapi.service import Service
+    from kissapi.stream import Stream
 
 IDLE, BUSY, STREAMING = "IDLE", "BUSY", "STREAMING"
 CLOSING, CLOSED, UPGRADED = "CLOSING", "CLOSED", "UPGRADED"
@@ -67,8 +69,11 @@ class Connection:
         "since",  # when waiting for the rest of it began, in the service's seconds
         "fed",  # bytes of it so far
         "task",
-        "stream",  # (request, response, head, chunked) of an answer that is made piece by piece
+        "upload",  # the body of the message, if its handler takes it as it comes
+        "stream",  # the answer, if it is made piece by piece
         "on_writable",  # a future that a stream waits for
+        "afters",  # what is to be called once requests are answered: (request, function, arguments)
+        "protocol",  # that the connection is handed over to
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -90,8 +95,11 @@ class Connection:
         self.since = 0.0
         self.fed = 0
         self.task: Any = None
-        self.stream: tuple[Request, Response, bytes, bool] | None = None
+        self.upload: Upload | None = None
+        self.stream: Stream | None = None
         self.on_writable: Any = None
+        self.afters: list[tuple[Request, Callable[..., Any], tuple[Any, ...]]] | None = None
+        self.protocol: Any = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.state}{' close_after' if self.close_after else ''}>"
@@ -151,7 +159,7 @@ class Connection:
             self.deadline = service.idle_deadline  # unless `_flush` has another
             if not data or self.close_after:
                 break
-            if self.stream is not None:
+            if self.state is not IDLE:
                 self._hold(data)
                 break
             now = service.clock()
@@ -178,19 +186,25 @@ class Connection:
 
     def eof_received(self) -> bool:
         self.eof = True
+        if self.state is UPGRADED:
+            return bool(self.protocol.eof_received())
+        if self.upload is not None and not self.upload.ended:
+            self.upload.end(Fail(400, "Bad Request: the request ends before it is complete"))
         if self.state is IDLE and not self.pending:
             self._settle()
         elif self.state is CLOSING:
             self.transport.close()
         else:
             self._watch_client()
-        return True
+        return bool(self.transport.can_write_eof())  # over TLS there is no way to send on
 
     def connection_lost(self, error: Exception | None) -> None:
         self.state = CLOSED
         self.service.closed(self)
         self.pending = b""
         self.parser = None
+        if self.protocol is not None:
+            self.protocol.connection_lost(error)
         if self.task is not None:
             self.task.cancel()  # nobody waits for the answer; its `finally` blocks run
         else:
@@ -204,7 +218,9 @@ class Connection:
         self.writable = True
         if self.on_writable is not None and not self.on_writable.done():
             self.on_writable.set_result(None)
-        if self.state is IDLE:
+        if self.state is UPGRADED:
+            self.deadline = self.service.time()  # it has set others than ours, and will do so again
+        elif self.state is IDLE:
             self._go_on()
         else:
             self._watch_client()
@@ -216,6 +232,9 @@ class Connection:
                 self._watch_writing()  # slow, but still taking
             else:
                 self.abort("client takes nothing")
+        elif self.state is UPGRADED:
+            self.deadline = NEVER
+            self.protocol.tick(now)
         elif self.state is IDLE and self._is_reading():
             assert self.request is not None
             self._flush(self._refuse(self.request, Fail(408, "Request Timeout")))
@@ -225,6 +244,8 @@ class Connection:
                 self._close()
                 if not self.unsent:  # the last answer has long arrived: no need to read on for its sake
                     self.transport.close()
+        elif self.upload is not None and self.reading and not self.upload.ended:
+            self.upload.end(Fail(408, "Request Timeout"))
         elif self.service.is_gone(self.transport):
             self.transport.abort()
         else:
@@ -238,6 +259,9 @@ class Connection:
 
     def drain(self, deadline: float) -> None:
         """The server stops: what is in hand is answered, and until `deadline` one more request may come."""
+        if self.state is UPGRADED:
+            self.protocol.stop()
+            return
         # Who has yet to take an answer is not idle; once it is taken, `_settle` sets the deadline.
         at_rest = self.state is IDLE and self.writable and not self._is_reading()
         if at_rest and self.transport is not None:
@@ -264,6 +288,12 @@ class Connection:
         most = limits.max_head + limits.max_body * (8 if service.parser_takes_limits else 1)
         if self.fed > most:
             return self._refuse(request, Fail(413, f"Content Too Large: a message may have {most} bytes"))
+        if service.dispatch.rules and getattr(self.parser, "in_body", False):
+            try:
+                if self._start_upload(request):
+                    return b""
+            except Fail as fail:
+                return self._refuse(request, fail)
         if not getattr(self.parser, "expects_continue", False):
             return b""
         self.parser.expects_continue = False
@@ -298,6 +328,10 @@ class Connection:
             self.service.unanswered(self, request, task)
             return
         self.state = IDLE
+        if self.upload is not None:
+            # A rest of the body, or what stands in its place, is not the start of the next message.
+            self.close_after = self.close_after or not self.upload.ended or self.upload.error is not None
+            self.upload = None
         try:
             result = task.result()
         except BaseException as error:
@@ -306,6 +340,70 @@ class Connection:
         self._flush(answer(self, request, result))
         if self.state is IDLE:
             self._go_on()
+
+    # A body that its handler takes as it comes
+
+    def _start_upload(self, request: Request) -> bool:
+        """Heed what the route says of bodies, and start its handler if it wants this one as it comes.
+
+        Raises `Fail`: 413 if the route allows less.
+        """
+        service = self.service
+        target = service.dispatch.find(request)
+        if hasattr(self.parser, "limit_body"):
+            self.parser.limit_body(target.max_body if target is not None else service.limits.max_body)
+        if target is None or not target.stream or not hasattr(self.parser, "take_body"):
+            return False
+        upload = self.upload = request._upload = Upload(self)
+        upload.feed(self.parser.take_body())
+        task = service.spawn(upload.serve(service.handle(request)))
+        self._wait_for_handler(request, task, b"")
+        return True
+
+    def _take_body(self, upload: Upload, request: Request, data: bytes) -> None:
+        parser = self.parser
+        self.fed += len(data)
+        try:
+            parser.feed_data(data)
+        except Exception as error:
+            self.close_after = True  # and what is behind it is not looked at
+            upload.end(error if isinstance(error, Fail) else Fail(400, "Bad Request"))
+            return
+        if parser._finished:
+            piece, request.body = request.body, b""
+            upload.feed(piece)
+            upload.end()
+            if parser.unread:
+                self._hold(parser.unread)
+        else:
+            upload.feed(parser.take_body())
+            if upload.size >= ENOUGH:
+                self._pause_reading()
+                upload.paused = self.service.time()
+        self._watch_client()
+
+    def want_body(self) -> None:
+        """The handler wants the next piece of the body."""
+        upload = self.upload
+        if upload is None or self.state is CLOSED:
+            return
+        if not upload.ended and getattr(self.parser, "expects_continue", False):
+            self.parser.expects_continue = False
+            self.since = self.service.time()
+            self.transport.write(CONTINUE)
+            self._watch_client()
+        if not self.reading and not self.pending:
+            self.since += self.service.time() - upload.paused  # the client is not to blame for that
+            self._resume_reading()
+            self._watch_client()
+
+    def body_left(self) -> float:
+        """How many bytes of the upload in hand are yet to come; infinity if none will, or nobody knows."""
+        if self.upload is None or self.upload.error is not None or self.state is CLOSED:
+            return NEVER
+        if self.upload.ended:
+            return 0
+        return NEVER if self.parser.expects_continue else self.parser.body_left()
 
     def _refuse(self, request: Request, error: Exception) -> bytes:
         """The answer to a message that cannot be read; the connection ends with it."""
@@ -319,17 +417,33 @@ class Connection:
             request.__dict__.setdefault(name, "-")  # it did not come so far; the log must not say "GET /"
         return answer(self, request, service.failure(request, error))
 
-    def await_stream(self, stream: tuple[Request, Response, bytes, bool]) -> None:
-        """Let `_flush` start the stream that answers; see the slot of this name."""
+    # Answers that take the wire
+
+    def await_stream(self, stream: Stream) -> None:
+        """Let `_flush` start the stream that answers."""
         self.state = BUSY  # until the first piece is there
         self.stream = stream
 
-    def _start_stream(self) -> None:
-        assert self.stream is not None
-        _, response, head, chunked = self.stream
+    def await_upgrade(self, protocol: Any) -> None:
+        """Let `_flush` hand the connection over."""
+        self.state = UPGRADED
+        self.protocol = protocol
+
+    def _start_stream(self, stream: Stream) -> None:
         self._watch_client()
-        self.task = self.service.spawn(stream(self, head, response.body, chunked))
+        self.task = self.service.spawn(stream.run())
         self.task.add_done_callback(self._stream_done)
+
+    def _hand_over(self) -> None:
+        self.parser = None
+        self.deadline = NEVER
+        self.protocol.connection_made(self.transport)
+        data, self.pending = self.pending, b""
+        if data:
+            self.protocol.data_received(data)
+        if self.eof:
+            self.protocol.eof_received()
+        self._resume_reading()
 
     def send(self, data: bytes) -> None:
         """The next bytes of an answer that streams."""
@@ -338,14 +452,14 @@ class Connection:
 
     def _stream_done(self, task: Any) -> None:
         assert self.stream is not None
-        service, (request, response, _, _) = self.service, self.stream
+        service, stream, request = self.service, self.stream, self.stream.request
         self.stream = self.task = None
         if self.state is CLOSED:
             service.unanswered(self, request, task)
             return
         data = b""
         try:
-            size = task.result()
+            task.result()
         except BaseException as error:
             failure = service.failure(request, error)
             task = None  # the error holds this frame: no cycle by way of it
@@ -355,7 +469,7 @@ class Connection:
             data = answer(self, request, failure)
         else:
             if service.answered is not None:
-                service.answered.append((request, response.status, size, self.started))
+                service.answered.append((request, stream.response.status, stream.size, self.started))
         self.state = IDLE
         self._flush(data)
         self._go_on()
@@ -366,13 +480,28 @@ class Connection:
         """Keep what came while an answer is awaited, and let no more come."""
         if self.state is CLOSING or self.state is CLOSED:
             return
+        if self.state is UPGRADED and self.parser is None:
+            self.protocol.data_received(data)
+            return
+        if self.upload is not None and not self.upload.ended:
+            assert self.request is not None
+            self._take_body(self.upload, self.request, data)
+            return
         if not self.pending:
             self.arrived = self.service.clock()
         self.pending += data
+        self._pause_reading()
+        self._watch_client()
+
+    def _pause_reading(self) -> None:
         if self.reading:
             self.reading = False
             self.transport.pause_reading()
-        self._watch_client()
+
+    def _resume_reading(self) -> None:
+        if not self.reading:
+            self.reading = True
+            self.transport.resume_reading()
 
     def _flush(self, data: bytes) -> float:
         """Write `data`, and start the stream that follows, if one does. Gives the time then."""
@@ -382,9 +511,26 @@ class Connection:
         now = service.clock()
         if service.answered:
             service.log.answered(service.answered, now)
+        if self.afters is not None:
+            self._run_afters()
         if self.stream is not None and self.task is None:
-            self._start_stream()
+            self._start_stream(self.stream)
+        elif self.state is UPGRADED and self.parser is not None:
+            self._hand_over()
         return now
+
+    def after(self, request: Request, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """Call `function(*arguments)` once `request` is answered."""
+        self.afters = [*(self.afters or ()), (request, function, arguments)]
+
+    def _run_afters(self) -> None:
+        in_hand = self.stream.request if self.stream is not None else self.request
+        afters, self.afters = self.afters or [], None
+        for request, function, arguments in afters:
+            if request is in_hand:
+                self.after(request, function, arguments)
+            else:
+                self.service.run_after(request, function, arguments)
 
     def _go_on(self) -> None:
         """The answer is out, or the client takes it again: now for what was held."""
@@ -395,9 +541,8 @@ class Connection:
             self._settle()
         if not self.pending:
             self.arrived = 0.0
-        if self.state is IDLE and self.writable and not self.reading:
-            self.reading = True
-            self.transport.resume_reading()
+        if self.state is IDLE and self.writable:
+            self._resume_reading()
 
     def _settle(self) -> None:
         """Nothing is in hand, or half a message: wait for more, or end."""
@@ -431,14 +576,18 @@ class Connection:
         except OSError:  # the client has broken the connection, and we have yet to be told
             transport.abort()
             return
-        if not self.reading:
-            self.reading = True
-            transport.resume_reading()
+        self._resume_reading()
 
     def _watch_client(self) -> None:
         """What is not read tells nothing: a client that breaks the connection must be looked for."""
-        if self.writable and (self.state is BUSY or self.state is STREAMING):
-            self.deadline = NEVER if self.reading and not self.eof else self.service.time() + 1
+        if not self.writable or self.state not in (BUSY, STREAMING):
+            return
+        if not self.reading or self.eof:
+            self.deadline = self.service.time() + 1
+        elif self.upload is None or self.upload.ended or getattr(self.parser, "expects_continue", False):
+            self.deadline = NEVER
+        else:
+            self.deadline = self._rest_deadline()
 
     def _watch_writing(self) -> None:
         self.unsent = self.transport.get_write_buffer_size()

@@ -14,8 +14,11 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from kissapi import codec
+from kissapi.errors import answer_errors
 from kissapi.fail import Fail
+from kissapi.framing import too_large
 from kissapi.hooks import Call, compose
+from kissapi.limits import Limits
 from kissapi.path import TYPES, canonical_literal, check_names
 from kissapi.response import Response
 
@@ -25,11 +28,14 @@ if TYPE_CHECKING:
 
 
 class Target:
-    """Where a method leads: the composed call, and the names of the captured parameters."""
+    """Where a method leads: the composed call, and the names of the captured parameters.
 
-    __slots__ = ("call", "names", "route")
+    `max_body` is how many bytes of body it takes, `most` what the parser lets pass for the sake of others.
+    """
 
-    def __init__(self, route: Route) -> None:
+    __slots__ = ("call", "max_body", "names", "route", "stream")
+
+    def __init__(self, route: Route, max_body: int, most: int) -> None:
         check_names(route.segments, route.path)
         owner, above = route.chain[-1], route.chain[:-1]
         before = [hook.function for router in above for hook in router._before if hook.nested]
@@ -38,6 +44,13 @@ class Target:
         after += [hook.function for router in reversed(above) for hook in router._after if hook.nested]
         self.route = route
         self.call: Call = compose(route.handler, before, after)
+        tables = [router._on_error for router in reversed(route.chain) if router._on_error]
+        if tables:
+            self.call = answer_errors(self.call, tables)
+        self.stream = route.stream
+        self.max_body = max_body if route.max_body is None else route.max_body
+        if self.max_body < most:
+            self.call = _limited(self.call, self.max_body)
         self.names = tuple(segment.text for segment in route.segments if segment.kind != "literal")
 
 
@@ -65,17 +78,21 @@ class Dispatch:
     made cost 2.5 times as much to touch.
     """
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, max_body: int = Limits.max_body) -> None:
+        routes = list(router.routes())
+        self.max_body = max([max_body, *(route.max_body or 0 for route in routes)])
+        self.rules = any(route.stream or route.max_body is not None for route in routes)
+        self.on_error = router._on_error
         self.tree = Node()
         self.exact: dict[str, Leaf] = {}  # leaves without parameters, by their whole path
         self.places: dict[str, Node] = {}  # nodes above a parameter that have none above them, likewise
         self.methods = {"OPTIONS"}  # all that is answered anywhere
         leaves: list[Leaf] = []
-        for route in router.routes():
+        for route in routes:
             leaf = self._leaf(route)
             if route.method in leaf:
                 warnings.warn(f"{route.method} {route.path} is there twice; the last one wins", stacklevel=2)
-            leaf[route.method] = target = Target(route)
+            leaf[route.method] = target = Target(route, max_body, self.max_body)
             if not target.names:
                 self.exact[route.path] = leaf
             leaves.append(leaf)
@@ -88,7 +105,12 @@ class Dispatch:
         """The coroutine that answers `request`. Raises `Fail`: 404, or 405 with Allow."""
         target = self.exact.get(request.path, _NOTHING).get(request.method)
         if target is None:
-            return self._search(request)
+            try:
+                return self._search(request)
+            except Fail as fail:
+                if not self.on_error:
+                    raise
+                return answer_errors(_raising(fail), [self.on_error])(request)
         return target.call(request)
 
     def _search(self, request: Request) -> Coroutine[Any, Any, Any]:
@@ -127,12 +149,17 @@ class Dispatch:
             return _answer(Response(None, 204, {"allow": allow}))
         raise Fail(405, "Method Not Allowed", {"Allow": allow})
 
-    def handler_of(self, request: Request) -> Callable[..., Any] | None:
-        """The handler `request` leads to, for log lines."""
+    def find(self, request: Request) -> Target | None:
+        """Where `request` leads, if anywhere."""
         try:
-            target = _find(self.tree, request.path.split("/"), 1, request.method, [], set())
+            segments = canonical_literal(request.path).split("/")
+            return _find(self.tree, segments, 1, request.method, [], set())
         except Exception:  # the path may be all that is wrong with the request: not even a string, perhaps
             return None
+
+    def handler_of(self, request: Request) -> Callable[..., Any] | None:
+        """The handler `request` leads to, for log lines."""
+        target = self.find(request)
         return target.route.handler if target is not None else None
 
     def _leaf(self, route: Route) -> Leaf:
@@ -198,3 +225,19 @@ def _find(
 
 async def _answer(response: Response) -> Response:
     return response
+
+
+def _raising(fail: Fail) -> Call:
+    async def fails(request: Request) -> Any:
+        raise fail
+
+    return fails
+
+
+def _limited(call: Call, most: int) -> Call:
+    async def limited(request: Request) -> Any:
+        if len(request.body) > most:
+            raise too_large(most)
+        return await call(request)
+
+    return limited

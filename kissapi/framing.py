@@ -69,13 +69,34 @@ class Framing:
 class Body:
     """A body on its way: `size` bytes, or chunks if `size` is None; no more than `limit` of them."""
 
-    __slots__ = ("_chunked", "_limit", "_missing", "data")
+    __slots__ = ("_chunked", "_limit", "_missing", "data", "size")
 
     def __init__(self, size: int | None, limit: int) -> None:
-        self.data = bytearray()  # not a list of pieces: a body of tiny ones would cost forty times its size
-        self._missing = size
+        self.data = bytearray()  # what has come and not been taken; not a list of pieces: a body of tiny ones would cost forty times its size
+        self.size = self._missing = size
         self._limit = limit
         self._chunked = Chunked(max_size=limit) if size is None else None
+
+    def limit(self, limit: int) -> None:
+        """From now on no more than `limit` bytes, in all. Raises `Fail(413)` if more are announced already."""
+        self._limit = limit
+        if self._chunked is not None:
+            try:
+                self._chunked.limit(limit)
+            except ChunkedError:
+                raise too_large(limit) from None
+        elif self.size is not None and self.size > limit:
+            raise too_large(limit)
+
+    def left(self) -> float:
+        """How many bytes are yet to come; infinity if nobody knows."""
+        return float("inf") if self._missing is None else self._missing
+
+    def take(self) -> bytes:
+        """What has come since the last time."""
+        data = bytes(self.data)
+        self.data.clear()
+        return data
 
     def feed(self, data: bytes) -> bytes | None:
         """Take the next bytes; once the body is complete, what is behind it. Raises `Fail`: 400 or 413."""

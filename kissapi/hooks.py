@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kissapi.request import Request
 
 Handler = Callable[..., Any]
-Call = Callable[["Request"], Coroutine[Any, Any, Any]]
+Call = Callable[..., Coroutine[Any, Any, Any]]
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # code flags; `inspect` costs 14 ms to import
 
@@ -54,13 +54,13 @@ def as_coroutine_function(handler: Handler) -> Call:
         return handler
     if flags & (_GENERATOR | _ASYNC_GENERATOR):
 
-        async def stream(request: Request) -> Any:
-            return handler(request)
+        async def stream(*arguments: Any) -> Any:
+            return handler(*arguments)
 
         return stream
 
-    async def threaded(request: Request) -> Any:
-        result = await to_thread(handler, request)
+    async def threaded(*arguments: Any) -> Any:
+        result = await to_thread(handler, *arguments)
         # A sync wrapper round an async handler (a decorator, a lambda) hands back its coroutine.
         return await result if hasattr(result, "__await__") else result
 

@@ -60,3 +60,7 @@ class Limits:
                     what = "seconds" if seconds else "a whole number"
                     raise ValueError(f"{name} must be {what}, at least {least}, not {value!r}")
             setattr(self, name, value)
+
+    def with_max_body(self, max_body: int) -> Limits:
+        """The same, but for `max_body`."""
+        return Limits(**{**vars(self), "max_body": max_body})

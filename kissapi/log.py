@@ -52,8 +52,8 @@ class Log:
             level: f"[{paint(colour, level)}]"
             for level, colour in (("INFO", "GREEN"), ("WARNING", "YELLOW"), ("ERROR", "RED"))
         }
-        colours = {2: "GREEN", 3: "CYAN", 4: "YELLOW", 5: "RED"}
-        self._statuses = {status: paint(colours[status // 100], str(status)) for status in range(200, 600)}
+        colours = {1: "CYAN", 2: "GREEN", 3: "CYAN", 4: "YELLOW", 5: "RED"}
+        self._statuses = {status: paint(colours[status // 100], str(status)) for status in range(100, 600)}
         self._prefix = ""
         self.tick()
 

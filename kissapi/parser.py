@@ -18,6 +18,9 @@ What it may have besides (looked up once, when the server starts):
     begun = True                     # False while only what may stand before a message has come
     in_body = False                  # True while the head is complete and the body is not
     expects_continue = False         # True while the client waits for a word before it sends the body
+    def limit_body(self, most): ...  # while in_body: the route allows so many bytes; Fail(413) if more come
+    def take_body(self): ...         # while in_body: what has come of it; without it, no route can stream one
+    def body_left(self): ...         # while in_body: how many bytes are yet to come; infinity if unknown
 
 An exception answers 400 and ends the connection; a `Fail` answers with its status, and ends it too.
 """
@@ -270,6 +273,18 @@ class HttpParser:
         del self._body
         self.in_body = self.expects_continue = False
         self._finish()
+
+    def limit_body(self, most: int) -> None:
+        """The body may have `most` bytes. Raises `Fail(413)` if more are announced already."""
+        self._body.limit(most)
+
+    def take_body(self) -> bytes:
+        """What has come of the body since the last time; `request.body` is then only the rest of it."""
+        return self._body.take()
+
+    def body_left(self) -> float:
+        """How many bytes of the body are yet to come; infinity if nobody knows."""
+        return self._body.left()
 
     def _finish(self) -> None:
         self._finished, self._request = True, None

@@ -5,7 +5,7 @@ A plain class: the parser sets what it read, everything derived is worked out wh
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from kissapi.limits import Limits
 
 if TYPE_CHECKING:
     from kissapi.connection import Connection
+    from kissapi.upload import Upload
 
 
 class Request:
@@ -35,6 +36,7 @@ class Request:
     body: bytes = b""
     _head: bytes = b"\r\n\r\n"  # as it came, checked
     _connection: Connection | None = None
+    _upload: Upload | None = None  # of a body that is taken as it comes
 
     def __init__(self, **attributes: Any) -> None:
         if not attributes:
@@ -76,6 +78,34 @@ class Request:
             return self.body.decode()
         except UnicodeDecodeError:
             raise Fail(400, "Bad Request: the body is not UTF-8") from None
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body in pieces, as it comes, on a route that asks for it with `stream=True`; else in one piece.
+
+        Raises `Fail` if the rest of it does not come: 400, 408 or 413.
+
+        @router.post("/upload", stream=True, max_body=1 << 30)
+        async def upload(req: Request):
+            async for piece in req.stream():
+                await kissapi.to_thread(file.write, piece)
+        """
+        if self._upload is not None:
+            async for piece in self._upload.pieces():
+                yield piece
+        elif self.body:
+            yield self.body
+
+    def after(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call `function(*arguments)` once the answer has been sent; not at all if it cannot be.
+
+        An `async def` runs on the loop, a `def` in a worker thread. What it raises is logged. The server
+        waits for it before it stops. Raises `RuntimeError` for a request that no server has made.
+
+            req.after(send_mail, address, "Welcome!")
+        """
+        if self._connection is None:
+            raise RuntimeError("this request did not come over a connection: no answer will be sent")
+        self._connection.after(self, function, arguments)
 
     @cached_property
     def json(self) -> Any:

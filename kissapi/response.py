@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from time import struct_time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kissapi import codec
 from kissapi.fail import Fail
 from kissapi.headers import Headers, is_token
+
+if TYPE_CHECKING:
+    from kissapi.request import Request
 
 # RFC 9110 §15 and the IANA registry of status codes.
 REASONS = {
@@ -51,7 +54,7 @@ class Response:
     """An answer with status, headers and content type of one's own.
 
     `body` is `str`, `bytes`, a sync or async iterator of them (sent as it comes), `None` for nothing, or
-    anything JSON can say. `status` is 200 to 599. Raises `ValueError` for a bad status, header name or value,
+    anything JSON can say. For an iterator, `headers` may have a Content-Length, which it is held to. `status` is 200 to 599. Raises `ValueError` for a bad status, header name or value,
     and `TypeError` for a body that JSON cannot say.
 
         return Response("made", 201, {"Location": "/users/7"})
@@ -117,6 +120,12 @@ class Response:
     def content_type(self, value: str) -> None:
         self._headers["content-type"] = value
 
+    def prepare(self, request: Request) -> None:
+        """What is left to do once it is certain that this answers `request`; for subclasses.
+
+        It may still change status, headers and body. What it raises is answered in its place.
+        """
+
     def set_cookie(
         self,
         name: str,
@@ -151,6 +160,24 @@ class Response:
         self.headers.add("set-cookie", cookie + "; Secure" * secure + "; HttpOnly" * http_only)
 
 
+class Upgrade(Response):
+    """101: behind its head, the connection is that of `protocol`, for good (RFC 9110 §7.8).
+
+    `protocol` is spoken to in the words of asyncio's Protocol, and besides in these: `tick(now)` when the
+    deadline of the connection has passed, and `stop()` when the server stops.
+    """
+
+    __slots__ = ("name", "protocol")
+
+    def __init__(
+        self, name: str, protocol: Any, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
+    ) -> None:
+        super().__init__(None, headers=headers)
+        self._status = 101
+        self.name = name
+        self.protocol = protocol
+
+
 def redirect(url: str, status: int = 302) -> Response:
     """Send the client to `url`; 301 and 308 for good, 303 after a POST, 302 and 307 for now."""
     if status not in (301, 302, 303, 307, 308):
@@ -176,7 +203,7 @@ def convert(result: Any) -> tuple[Any, str | None]:
         return bytes(result), TEXT
     if result is None:
         return b"", None
-    if isinstance(result, (Iterator, AsyncIterator)):
+    if isinstance(result, (Iterator, AsyncIterator)) or hasattr(result, "send_to"):
         return result, TEXT_UTF8  # what is text in it goes out as UTF-8
     try:
         return codec.to_json(result), JSON
@@ -248,6 +275,16 @@ def encode_head(response: Response, tail: bytes, length: int | None, chunked: bo
         tail = tail[2:]  # no framing field went before: its line end is not wanted
     lines.append(tail)
     return b"".join(lines)
+
+
+def declared_length(response: Response) -> int | None:
+    """What the Content-Length that a handler has set says of a body that streams; None without one."""
+    text = response.headers.get("content-length")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"Content-Length is a number of bytes, not {text!r}")
+    return int(text)
 
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -36,6 +36,8 @@ class Route(NamedTuple):
     segments: tuple[Segment, ...]
     handler: Callable[..., Any]
     chain: tuple[Router, ...]
+    stream: bool = False  # the handler starts at the end of the head, and takes the body as it comes
+    max_body: int | None = None  # bytes, in place of the server's limit
 
     @property
     def router(self) -> Router:
@@ -72,43 +74,67 @@ class Router:
         self._entries: dict[object, Route | Mount] = {}
         self._before: list[Hook] = []
         self._after: list[Hook] = []
+        self._on_error: dict[int | type[Exception], Callable[..., Any]] = {}
         self._servers = 0  # how many running servers have compiled this router
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} entries>"
 
-    def get(self, path: str) -> Callable[[HandlerT], HandlerT]:
+    def get(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for GET, and so for HEAD, on `path`."""
-        return self.route(path, methods=("GET",))
+        return self.route(path, ("GET",), stream=stream, max_body=max_body)
 
-    def post(self, path: str) -> Callable[[HandlerT], HandlerT]:
+    def post(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for POST on `path`."""
-        return self.route(path, methods=("POST",))
+        return self.route(path, ("POST",), stream=stream, max_body=max_body)
 
-    def put(self, path: str) -> Callable[[HandlerT], HandlerT]:
+    def put(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for PUT on `path`."""
-        return self.route(path, methods=("PUT",))
+        return self.route(path, ("PUT",), stream=stream, max_body=max_body)
 
-    def patch(self, path: str) -> Callable[[HandlerT], HandlerT]:
+    def patch(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for PATCH on `path`."""
-        return self.route(path, methods=("PATCH",))
+        return self.route(path, ("PATCH",), stream=stream, max_body=max_body)
 
-    def delete(self, path: str) -> Callable[[HandlerT], HandlerT]:
+    def delete(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for DELETE on `path`."""
-        return self.route(path, methods=("DELETE",))
+        return self.route(path, ("DELETE",), stream=stream, max_body=max_body)
 
-    def head(self, path: str) -> Callable[[HandlerT], HandlerT]:
+    def head(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for HEAD on `path`, in place of the one for GET."""
-        return self.route(path, methods=("HEAD",))
+        return self.route(path, ("HEAD",), stream=stream, max_body=max_body)
 
-    def options(self, path: str) -> Callable[[HandlerT], HandlerT]:
+    def options(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for OPTIONS on `path`, in place of the answer that comes for free."""
-        return self.route(path, methods=("OPTIONS",))
+        return self.route(path, ("OPTIONS",), stream=stream, max_body=max_body)
 
-    def route(self, path: str, methods: Iterable[str] = ("GET",)) -> Callable[[HandlerT], HandlerT]:
+    def route(
+        self,
+        path: str,
+        methods: Iterable[str] = ("GET",),
+        *,
+        stream: bool = False,
+        max_body: int | None = None,
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for several methods: `@router.route("/cart", methods=["GET", "PUT"])`.
 
-        Methods are upper case, here and in requests.
+        Methods are upper case, here and in requests. With `stream=True` the handler, an `async def`, starts
+        when the head of a request is complete, and takes the body as it comes: `req.stream()`. `max_body`, in
+        bytes, takes the place of the server's limit.
         """
         if isinstance(methods, str) or not (names := [_method(name) for name in methods]):
             raise ValueError(f'methods is a list such as ["GET", "PUT"], not {methods!r}')
@@ -116,21 +142,35 @@ class Router:
 
         def register(handler: HandlerT) -> HandlerT:
             for name in names:
-                self._add(name, path, handler)
+                self._add(name, path, handler, stream, max_body)
             return handler
 
         return register
 
-    def add_route(self, method: str, path: str, handler: Callable[..., Any]) -> None:
+    def add_route(
+        self,
+        method: str,
+        path: str,
+        handler: Callable[..., Any],
+        *,
+        stream: bool = False,
+        max_body: int | None = None,
+    ) -> None:
         """Register `handler` for `method` on `path`. Of two for both the last one wins, with a warning.
 
         Raises `TypeError` for a handler that cannot be called, `ValueError` for a path of a wrong form,
         `RuntimeError` while a server runs: routes are compiled when it starts.
         """
-        self._add(_method(method), path, handler)
+        self._add(_method(method), path, handler, stream, max_body)
 
-    def _add(self, method: str, path: str, handler: Callable[..., Any]) -> None:
+    def _add(
+        self, method: str, path: str, handler: Callable[..., Any], stream: bool, max_body: int | None
+    ) -> None:
         self._check_open()
+        if max_body is not None and (
+            isinstance(max_body, bool) or not isinstance(max_body, int) or max_body < 0
+        ):
+            raise ValueError(f"max_body is a number of bytes, not {max_body!r}")
         if not callable(handler):
             raise TypeError(f"the handler of {method} {path} is {handler!r}, which cannot be called")
         segments = parse(path)
@@ -138,7 +178,7 @@ class Router:
         if key in self._entries:
             warnings.warn(f"{method} {path} is registered twice; the last one wins", stacklevel=3)
             del self._entries[key]  # so that the new one stands last
-        self._entries[key] = Route(method, segments, handler, (self,))
+        self._entries[key] = Route(method, segments, handler, (self,), stream, max_body)
 
     def mount(self, prefix: str, router: Router) -> None:
         """Serve `router` below `prefix`, which may have parameters; `root[prefix] = router` does the same.
@@ -186,6 +226,29 @@ class Router:
         self.add_hook("after", function)
         return function
 
+    def on_error(self, what: int | type[Exception]) -> Callable[[HandlerT], HandlerT]:
+        """Answer a status, or an exception, of this router and those below with what a function returns.
+
+        It gets (request, error), sync or async. What it returns is sent with the status of the error (500 for
+        what is no `Fail`), unless it is a `Response`. The innermost router that has one answers; 404 and 405
+        for paths that nobody has are the outermost router's. A message that cannot even be read never comes
+        to a router. Raises `TypeError` for anything but a status or a class of exceptions.
+
+            @router.on_error(404)
+            async def missing(req: Request, error: Fail):
+                return {"error": f"nothing at {req.path}"}
+        """
+        self._check_open()
+        is_class = isinstance(what, type) and issubclass(what, Exception)
+        if not is_class and (isinstance(what, bool) or not isinstance(what, int) or not 400 <= what <= 599):
+            raise TypeError(f"on_error takes a status from 400 to 599 or a class of exceptions, not {what!r}")
+
+        def register(function: HandlerT) -> HandlerT:
+            self._on_error[what] = function
+            return function
+
+        return register
+
     def routes(self) -> Iterator[Route]:
         """Every route that can be reached from here, those of mounted routers included."""
         return self._walk((), (self,))
@@ -196,9 +259,9 @@ class Router:
             if isinstance(entry, Mount):
                 yield from entry.router._walk(segments, (*chain, entry.router))
                 continue
-            yield Route(entry.method, segments, entry.handler, chain)
+            yield entry._replace(segments=segments, chain=chain)
             if prefix and entry.segments == _SLASH:
-                yield Route(entry.method, prefix, entry.handler, chain)  # "/api" as well as "/api/"
+                yield entry._replace(segments=prefix, chain=chain)  # "/api" as well as "/api/"
 
     def _below(self) -> Iterator[Router]:
         for entry in self._entries.values():

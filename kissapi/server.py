@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kissapi import log as logs
 from kissapi import sockets
@@ -19,6 +19,8 @@ from kissapi.service import Service
 
 if TYPE_CHECKING:
     from logging import Logger
+
+FunctionT = TypeVar("FunctionT", bound=Callable[[], Any])
 
 BACKENDS = ("asyncio", "selectors")
 _PATIENCE = 1.0  # seconds from a second signal to an end without further ado
@@ -84,6 +86,8 @@ class Server:
         self.loop_factory = loop_factory
         self.limits = Limits(**limits)
         self.service: Service | None = None
+        self._on_start: list[Callable[[], Any]] = []
+        self._on_stop: list[Callable[[], Any]] = []
         self._listeners: list[sockets.Listener] = []
         self._loop: Any = None
         self._stop_asked: Any = None
@@ -141,6 +145,21 @@ class Server:
             except RuntimeError:
                 pass  # closed: it has stopped this very moment
 
+    def on_start(self, function: FunctionT) -> FunctionT:
+        """Call `function()`, sync or async, before the first client is served; if it raises, nobody is.
+
+        @server.on_start
+        async def connect():
+            app.database = await open_database()
+        """
+        self._on_start.append(function)
+        return function
+
+    def on_stop(self, function: FunctionT) -> FunctionT:
+        """Call `function()`, sync or async, when the last client has gone; the last registered comes first."""
+        self._on_stop.append(function)
+        return function
+
     async def __aenter__(self) -> Server:
         """Start serving: `async with Server(port=0, router=router) as server: print(server.url)`."""
         if self.service is not None:
@@ -165,6 +184,13 @@ class Server:
                 log=log,
                 access_log=self.access_log,
             )
+        except BaseException:
+            for sock in listening:
+                sock.close()
+            raise
+        try:
+            for function in self._on_start:
+                await _call(function)
         except BaseException:
             for sock in listening:
                 sock.close()
@@ -203,17 +229,24 @@ class Server:
             await sleep(0)  # what was just accepted becomes a connection
             service.stop()
             deadline = service.time() + self.limits.shutdown_timeout
-            while service.connections and service.time() < deadline and not self._forced:
+            while (service.connections or service.afters) and service.time() < deadline and not self._forced:
                 await sleep(0.01)
         finally:
             self.router._serve(-1)
             self.service = self._loop = None
             for connection in tuple(service.connections):
                 connection.abort("stopped")
+            for task in tuple(service.afters):
+                task.cancel()
             try:
                 # connection_lost, the cancelled handlers, what their `finally` waits for
                 for _turn in range(3):
                     await sleep(0)
+                for function in reversed(self._on_stop):
+                    try:
+                        await _call(function)
+                    except Exception as error:
+                        service.log.error(f"on_stop: {function!r} failed", error)
             finally:
                 service.log.finish()
 
@@ -273,6 +306,12 @@ class Server:
     def _room_again(self) -> None:
         for listener in self._listeners:
             listener.resume()
+
+
+async def _call(function: Callable[[], Any]) -> None:
+    outcome = function()
+    if hasattr(outcome, "__await__"):
+        await outcome
 
 
 def _nothing() -> None:

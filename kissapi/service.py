@@ -7,13 +7,14 @@ here, once. Time is a tick: every deadline is a number on a connection, compared
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kissapi import sockets
 from kissapi.dispatch import Dispatch
 from kissapi.fail import Fail
+from kissapi.hooks import as_coroutine_function
 from kissapi.request import Request
 from kissapi.response import Response, http_date, respond
 
@@ -50,7 +51,7 @@ class Service:
         self.spawn = spawn
         self.time: Callable[[], float] = loop.time
         self.clock = clock
-        self.dispatch = Dispatch(router)
+        self.dispatch = Dispatch(router, limits.max_body)
         self.handle = self.dispatch.handle
         # Where no class in between has a say in it, a request is made by C alone.
         plain = (
@@ -60,6 +61,8 @@ class Service:
         )
         self.make_request = partial(object.__new__, request_class) if plain else request_class
         self.limits = limits
+        # What the parser lets pass: what the most generous route takes.
+        self._parser_limits = limits.with_max_body(self.dispatch.max_body)
         self.log = log
         self.slow = SLOW
         self.answered: list[tuple[Request, int, int, float]] | None = [] if access_log else None
@@ -67,6 +70,7 @@ class Service:
         self.has_input = sockets.has_input
         self.is_gone = sockets.is_gone
         self.connections: set[Connection] = set()
+        self.afters: set[Any] = set()  # tasks that go on after an answer
         self.on_closed: Callable[[], None] = _nothing
         self.parser_class = parser_class
         # What this parser has of the contract. Asked of a sample, for `parser_class` may be a function.
@@ -94,7 +98,7 @@ class Service:
         """A parser for the next message."""
         parser = self.parser_class(request)
         if self.parser_takes_limits:
-            parser.limits = self.limits
+            parser.limits = self._parser_limits
         return parser
 
     # The clock
@@ -155,6 +159,19 @@ class Service:
                 error = wrong
         self.log.failure(request, self.name_of(request), error)
         return Response(b"Internal Server Error", 500)
+
+    def run_after(self, request: Request, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """Call what a handler wants done once it is answered; see `Request.after`."""
+        task = self.spawn(self._after(request, as_coroutine_function(function)(*arguments)))
+        if not task.done():
+            self.afters.add(task)
+            task.add_done_callback(self.afters.discard)
+
+    async def _after(self, request: Request, call: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await call
+        except Exception as error:
+            self.log.failure(request, self.name_of(request), error)
 
     def unanswered(self, connection: Connection, request: Request, task: Any) -> None:
         """The connection ended before the answer was complete; the handler was cancelled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -550,3 +551,63 @@ def test_the_state_prints() -> None:
     assert repr(wire.connection) == "<Connection IDLE>"
     assert repr(wire.send(get("/sleep/1.0", "Connection: close")).connection) == "<Connection BUSY>"
     assert repr(wire.wait(2).connection) == "<Connection CLOSING close_after>"
+
+
+# Streams with a length
+
+
+def sized(length: str, *pieces: str) -> Router:
+    router = Router()
+
+    @router.get("/")
+    async def handler(req: Request) -> Response:
+        async def body() -> AsyncIterator[str]:
+            for piece in pieces:
+                yield piece
+
+        return Response(body(), headers={"Content-Length": length})
+
+    return router
+
+
+def ask(router: Router, *fields: str, **options: str) -> Wire:
+    return Wire(router).send(get("/", *fields, **options)).wait(5)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_stream_with_a_length_is_not_chunked(version: str) -> None:
+    field = ("Connection: keep-alive",) if version == "1.0" else ()
+    wire = ask(sized("4", "ab", "cd"), *field, version=version)
+    ((status, fields, body),) = parse_answers(wire.received)
+    assert (status, fields["content-length"], body) == (200, "4", b"abcd")
+    assert wire.connection.state is IDLE
+
+
+def test_head_has_the_length_of_the_stream() -> None:
+    ((status, fields, _),) = parse_answers(ask(sized("4", "ab"), method="HEAD").received, ["HEAD"])
+    assert (status, fields["content-length"]) == (200, "4")
+    assert "transfer-encoding" not in fields
+
+
+@pytest.mark.parametrize("pieces", [("ab",), ("ab", "cde")])
+def test_a_stream_that_breaks_its_word_is_cut(pieces: tuple[str, ...]) -> None:
+    wire = ask(sized("4", *pieces))
+    assert wire.received.endswith(b"\r\n\r\nab")
+    assert wire.transport.aborted
+    assert any("RuntimeError" in line for line in wire.lines)
+
+
+@pytest.mark.parametrize("router", [sized("4"), sized("1", "ab"), sized("x", "ab"), sized("-1")])
+def test_a_stream_that_breaks_its_word_at_once_is_a_500(router: Router) -> None:
+    assert statuses(ask(router).received) == [500]
+
+
+def test_a_handler_of_head_may_know_the_length() -> None:
+    router = Router()
+
+    @router.head("/")
+    async def handler(req: Request) -> Response:
+        return Response(None, headers={"Content-Length": "123"})
+
+    ((status, fields, _),) = parse_answers(ask(router, method="HEAD").received, ["HEAD"])
+    assert (status, fields["content-length"]) == (200, "123")

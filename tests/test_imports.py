@@ -33,7 +33,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.router": (".headers .path", "what the user registers; it knows no request and no response"),
     "kissapi.hooks": (".awaitables", "calls composed into one"),
     "kissapi.dispatch": (
-        ".codec .fail .hooks .path .response .router",
+        ".codec .errors .fail .framing .hooks .limits .path .response .router",
         "request → the coroutine that answers it",
     ),
     "kissapi.request": (".codec .fail .headers .limits", "what was asked"),
@@ -46,11 +46,13 @@ TABLE: dict[str, tuple[str, str]] = {
         "bytes → request",
     ),
     "kissapi.pure": (".compat.httptools .parser", "HttpParser over the stand-in, asked for by name"),
-    "kissapi.answer": (".response", "what becomes of a handler's result"),
-    "kissapi.connection": (".answer .fail .stream", "the state machine of one client"),
+    "kissapi.errors": (".fail .hooks .response", "what routers answer in place of what is raised"),
+    "kissapi.answer": (".response .stream", "what becomes of a handler's result"),
+    "kissapi.connection": (".answer .fail .upload", "the state machine of one client"),
+    "kissapi.upload": (".awaitables", "a body that a handler takes as it comes"),
     "kissapi.stream": (".awaitables", "a body that goes out as it is made"),
     "kissapi.service": (
-        "time .connection .dispatch .fail .request .response .sockets",
+        "time .connection .dispatch .fail .hooks .request .response .sockets",
         "what one loop serves; the clock is read here, once a tick",
     ),
     "kissapi.threads": (
