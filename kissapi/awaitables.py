@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 def running_loop() -> Any:
     """The event loop that runs in this thread. Raises `RuntimeError` if there is none."""
-    # Neither is imported here: asyncio may not exist, and costs 40 ms. Another thread may be importing it now,
-    # and what is there in part runs no loop in this one.
+    # Neither is imported here: asyncio may not exist, and costs 40 ms. Another thread may just be importing
+    # it, and what is there in part runs no loop in this one.
     asyncio_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
     loop = asyncio_loop() if asyncio_loop is not None else None
     if loop is None:

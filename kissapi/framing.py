@@ -72,13 +72,14 @@ class Body:
     __slots__ = ("_chunked", "_limit", "_missing", "data", "size")
 
     def __init__(self, size: int | None, limit: int) -> None:
-        self.data = bytearray()  # what has come and not been taken; not a list of pieces: a body of tiny ones would cost forty times its size
+        # What has come and not been taken; not in pieces: a body of tiny ones would cost forty times its size.
+        self.data = bytearray()
         self.size = self._missing = size
         self._limit = limit
         self._chunked = Chunked(max_size=limit) if size is None else None
 
     def limit(self, limit: int) -> None:
-        """From now on no more than `limit` bytes, in all. Raises `Fail(413)` if more are announced already."""
+        """From now on at most `limit` bytes in all. Raises `Fail(413)` if more are announced already."""
         self._limit = limit
         if self._chunked is not None:
             try:

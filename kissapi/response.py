@@ -54,7 +54,8 @@ class Response:
     """An answer with status, headers and content type of one's own.
 
     `body` is `str`, `bytes`, a sync or async iterator of them (sent as it comes), `None` for nothing, or
-    anything JSON can say. For an iterator, `headers` may have a Content-Length, which it is held to. `status` is 200 to 599. Raises `ValueError` for a bad status, header name or value,
+    anything JSON can say. An iterator is held to the Content-Length that `headers` may have for it.
+    `status` is 200 to 599. Raises `ValueError` for a bad status, header name or value,
     and `TypeError` for a body that JSON cannot say.
 
         return Response("made", 201, {"Location": "/users/7"})

@@ -156,7 +156,7 @@ class Server:
         return function
 
     def on_stop(self, function: FunctionT) -> FunctionT:
-        """Call `function()`, sync or async, when the last client has gone; the last registered comes first."""
+        """Call `function()`, sync or async, when the last client has gone; the last registered is first."""
         self._on_stop.append(function)
         return function
 

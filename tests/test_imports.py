@@ -30,7 +30,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.host": ("re", "a grammar"),
     "kissapi.codec": ("json re threading .compat.json .fail", "text inside HTTP; an encoder for each thread"),
     "kissapi.path": ("uuid .compat.uuid .codec .fail", "the pattern of a route"),
-    "kissapi.router": (".headers .path", "what the user registers; it knows no request and no response"),
+    "kissapi.router": (
+        ".headers .path .extras.websocket",
+        "what the user registers; it knows no request and no response",
+    ),
     "kissapi.hooks": (".awaitables", "calls composed into one"),
     "kissapi.dispatch": (
         ".codec .errors .fail .framing .hooks .limits .path .response .router",
@@ -84,6 +87,7 @@ TABLE: dict[str, tuple[str, str]] = {
         "io logging os select stat sys time traceback colorama .compat.colorama",
         "lines for people",
     ),
+    "kissapi.extras": ("", "what it is"),
     "kissapi.compat": ("", "stand-ins, each in its file"),
     "kissapi.compat.*": ("re sys threading .compat", "what every Python has, and other stand-ins"),
 }
@@ -168,7 +172,18 @@ def rule_of(module: str) -> tuple[str, str] | None:
     )
 
 
-@pytest.mark.parametrize("module", MODULES)
+EXTRAS = [module for module in MODULES if module.startswith("kissapi.extras.")]
+CORE = [module for module in MODULES if module not in EXTRAS]
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_imports_no_extra(module: str) -> None:
+    # The one that a method of the router stands for: `@router.websocket` imports it when it is used.
+    own = {"kissapi.extras.websocket"} if module == "kissapi.router" else set()
+    assert {name for name in imported(module) if covers("kissapi.extras", name)} <= own
+
+
+@pytest.mark.parametrize("module", CORE)
 def test_a_module_imports_what_the_table_allows(module: str) -> None:
     rule = rule_of(module)
     assert rule is not None, (
@@ -195,7 +210,7 @@ def test_a_dependency_has_one_door(thing: str) -> None:
         for module in MODULES
         for name in imported(module)
         if covers(thing, name) or name == f"kissapi.compat.{thing}"
-        if not module.startswith("kissapi.compat.")
+        if not module.startswith(("kissapi.compat.", "kissapi.extras."))
     }
     doors = set(DOORS[thing].split())
     assert users <= doors, f"{thing} is imported by {sorted(users - doors)}; its door is {sorted(doors)}"

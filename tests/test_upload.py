@@ -27,9 +27,11 @@ def router_of(pieces: list[bytes]) -> Router:
 
     @router.post("/all", stream=True, max_body=1 << 40)
     async def take_all(req: Request) -> str:
+        size = 0
         async for piece in req.stream():
             pieces.append(piece)
-        return f"{sum(map(len, pieces))} bytes"
+            size += len(piece)
+        return f"{size} bytes"
 
     @router.post("/slow", stream=True)
     async def take_slowly(req: Request) -> str:
@@ -51,8 +53,7 @@ def router_of(pieces: list[bytes]) -> Router:
     @router.post("/later", stream=True)
     async def take_later(req: Request) -> str:
         await sleep(100)
-        async for piece in req.stream():
-            pieces.append(piece)
+        pieces.extend([piece async for piece in req.stream()])
         return "done"
 
     @router.post("/whole")
