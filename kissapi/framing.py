@@ -72,7 +72,7 @@ class Body:
     __slots__ = ("_chunked", "_limit", "_missing", "data", "size")
 
     def __init__(self, size: int | None, limit: int) -> None:
-        # What has come and not been taken; not in pieces: a body of tiny ones would cost forty times its size.
+        # What has come and not been taken; not in pieces: tiny ones would cost forty times their size.
         self.data = bytearray()
         self.size = self._missing = size
         self._limit = limit
