@@ -230,7 +230,7 @@ class Router:
         """Answer a status, or an exception, of this router and those below with what a function returns.
 
         It gets (request, error), sync or async. What it returns is sent with the status of the error (500 for
-        what is no `Fail`), unless it is a `Response`. The innermost router that has one answers; 404 and 405
+        what is no `Fail`), unless it is a `Response` or a `Fail`. The innermost router that has one answers; 404 and 405
         for paths that nobody has are the outermost router's. A message that cannot even be read never comes
         to a router. Raises `TypeError` for anything but a status or a class of exceptions.
 

@@ -59,9 +59,13 @@ def test_the_nearest_class_answers() -> None:
     async def broken(req: Request, error: Broken) -> Any:
         return Response(f"broken {error}", 409)
 
+    @router.on_error(KeyError)
+    async def key(req: Request, error: KeyError) -> Fail:
+        return Fail(410, "gone")
+
     assert ask(router, "/broken")[:2] == (409, b"broken b")
     assert ask(router, "/value")[:2] == (500, b"value v")
-    assert ask(router, "/key")[:2] == (500, b"Internal Server Error")
+    assert ask(router, "/key")[:2] == (410, b"gone")
 
 
 def test_the_innermost_router_answers_and_what_it_raises_goes_on() -> None:
