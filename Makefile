@@ -1,7 +1,7 @@
 # The only door: every task is a target here, and all that a target makes goes to .venv/ and build/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-all fuzz torture simulate bench bench-peers minimal wheel count clean
+.PHONY: help run test check test-all browser fuzz torture simulate bench bench-peers minimal wheel count clean
 .SUFFIXES:
 
 # The first that really runs (a pyenv shim may stand on PATH and fail), is new enough and can make an environment.
@@ -53,6 +53,12 @@ test-all: ## run the suite on every CPython from 3.11 up that is on PATH or in p
 		|| failed="$$failed $$version"; \
 	done; \
 	echo "make: ran on$${ran:- no Python at all}$${failed:+; FAILED on$$failed}"; test -n "$$ran" -a -z "$$failed"
+
+browser: ## Debian's Chromium and its driver, by apt-get: without them the tests in a real browser are skipped
+	@test "$$(id -u)" = 0 && sudo= || sudo=sudo; \
+		echo "make: apt-get install chromium chromium-driver"; \
+		$$sudo apt-get -qq update && \
+		DEBIAN_FRONTEND=noninteractive $$sudo apt-get -qq install --no-install-recommends chromium chromium-driver
 
 fuzz: SECONDS := 60
 fuzz: .venv/dev ## random requests for SECONDS (60): both parsers must agree, and h11 with what they take

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kissapi.response import Response, Upgrade, declared_length, encode_head, encode_usual, respond
+from kissapi.response import WHOLE, Response, Upgrade, declared_length, encode_head, encode_usual, respond
 from kissapi.stream import Stream
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ def _encode(connection: Connection, request: Request, response: Response, tail: 
         if request.method == "HEAD" and length == 0:  # a handler of HEAD knows it without making the body
             length = declared_length(response) or 0
         data = encode_head(response, tail, length)
+        if not bodyless and len(body) > WHOLE:
+            connection.await_stream(Stream(connection, request, response, data, length=length))
+            return b""
         if not bodyless:
             data += body
             size = len(body)

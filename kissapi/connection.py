@@ -429,11 +429,6 @@ class Connection:
         self.state = UPGRADED
         self.protocol = protocol
 
-    def _start_stream(self, stream: Stream) -> None:
-        self._watch_client()
-        self.task = self.service.spawn(stream.run())
-        self.task.add_done_callback(self._stream_done)
-
     def _hand_over(self) -> None:
         self.parser = None
         self.deadline = NEVER
@@ -513,11 +508,18 @@ class Connection:
             service.log.answered(service.answered, now)
         if self.afters is not None:
             self._run_afters()
+        if self.state is not IDLE:
+            self._give_the_wire()
+        return now
+
+    def _give_the_wire(self) -> None:
+        """To an answer that takes it, if the one that has just gone out was the last before it."""
         if self.stream is not None and self.task is None:
-            self._start_stream(self.stream)
+            self._watch_client()
+            self.task = self.service.spawn(self.stream.run())
+            self.task.add_done_callback(self._stream_done)
         elif self.state is UPGRADED and self.parser is not None:
             self._hand_over()
-        return now
 
     def after(self, request: Request, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Call `function(*arguments)` once `request` is answered."""

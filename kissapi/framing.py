@@ -66,14 +66,16 @@ class Framing:
             self.expects_continue = bool(expectations) and self.size != 0
 
 
+LARGE = 4 * 1024  # bytes of a piece that is kept as it came
+
+
 class Body:
     """A body on its way: `size` bytes, or chunks if `size` is None; no more than `limit` of them."""
 
-    __slots__ = ("_chunked", "_limit", "_missing", "data", "size")
+    __slots__ = ("_chunked", "_limit", "_missing", "_pieces", "size")
 
     def __init__(self, size: int | None, limit: int) -> None:
-        # What has come and not been taken; not in pieces: tiny ones would cost forty times their size.
-        self.data = bytearray()
+        self._pieces: list[bytes | bytearray] = []  # what has come and not been taken
         self.size = self._missing = size
         self._limit = limit
         self._chunked = Chunked(max_size=limit) if size is None else None
@@ -95,19 +97,29 @@ class Body:
 
     def take(self) -> bytes:
         """What has come since the last time."""
-        data = bytes(self.data)
-        self.data.clear()
+        data = b"".join(self._pieces)
+        self._pieces.clear()
         return data
+
+    def _put(self, data: bytes) -> None:
+        # Tiny pieces, each for itself, would cost forty times their size; large ones are not copied twice.
+        pieces = self._pieces
+        if len(data) >= LARGE:
+            pieces.append(data)
+        elif pieces and isinstance(pieces[-1], bytearray):
+            pieces[-1] += data
+        else:
+            pieces.append(bytearray(data))
 
     def feed(self, data: bytes) -> bytes | None:
         """Take the next bytes; once the body is complete, what is behind it. Raises `Fail`: 400 or 413."""
         if self._missing is None:
             return self._feed_chunked(data)
         if len(data) < self._missing:
-            self.data += data
+            self._put(data)
             self._missing -= len(data)
             return None
-        self.data += data[: self._missing]
+        self._put(data[: self._missing])
         return data[self._missing :]
 
     def _feed_chunked(self, data: bytes) -> bytes | None:
@@ -115,7 +127,7 @@ class Body:
         assert decoder is not None
         try:
             for piece in decoder.feed(data):
-                self.data += piece
+                self._put(piece)
         except ChunkedError as error:
             if decoder.declared > self._limit:
                 raise too_large(self._limit) from None

@@ -268,7 +268,7 @@ class HttpParser:
         if unread is None:
             self.unread = b""
             return
-        self._request.body = bytes(self._body.data)
+        self._request.body = self._body.take()
         self.unread = unread
         del self._body
         self.in_body = self.expects_continue = False

@@ -236,11 +236,13 @@ _TEXT_HEAD, _UTF8_HEAD, _JSON_HEAD = (
     for kind in (TEXT, TEXT_UTF8, JSON)
 )
 
+WHOLE = 64 * 1024  # bytes; to copy a longer body behind its head costs more than a second write
+
 _NUMBERS = [b"%d" % number for number in range(1024)]  # formatting one costs as much as all the rest
 
 
 def encode_usual(result: Any, tail: bytes) -> bytes | None:
-    """The whole answer to a GET, for results that are 200 with no fields besides.
+    """The whole answer to a GET, for results that are 200 with no fields besides, and not large.
 
     `tail` ends every head: a line end, the Date line, the Connection line if any, the empty line.
     None for other results: those go by way of a `Response`.
@@ -257,7 +259,13 @@ def encode_usual(result: Any, tail: bytes) -> bytes | None:
         head, size = _JSON_HEAD, len(body)
     else:
         return None
-    return b"".join((head, _NUMBERS[size] if size < 1024 else b"%d" % size, tail, body))
+    if size < 1024:
+        number = _NUMBERS[size]
+    elif size <= WHOLE:
+        number = b"%d" % size
+    else:
+        return None
+    return b"".join((head, number, tail, body))
 
 
 def encode_head(response: Response, tail: bytes, length: int | None, chunked: bool = False) -> bytes:

@@ -21,7 +21,8 @@ _END = object()
 class Stream:
     """The body of one answer on its way; `await stream.send(piece)` for each piece of it.
 
-    The body of `response` is a sync or async iterator, or has `async def send_to(stream)`, which sends it.
+    The body of `response` is bytes too many to be copied behind their head, or a sync or async iterator, or has
+    `async def send_to(stream)`, which sends it.
     Framing is seen to here: `length` bytes if that is not None, else chunks (RFC 9112 §7.1), else the end of
     the connection.
     """
@@ -55,7 +56,11 @@ class Stream:
         """
         body: Any = self.response.body
         try:
-            if hasattr(body, "send_to"):
+            if isinstance(body, bytes):
+                self.send_head()
+                self.count(len(body))
+                self.connection.send(body)
+            elif hasattr(body, "send_to"):
                 await body.send_to(self)
             elif hasattr(body, "__anext__"):
                 async for piece in body:

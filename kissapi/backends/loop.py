@@ -126,11 +126,19 @@ class Task(Future):
     _cancel_asked = False
 
     def __init__(self, loop: Loop, coroutine: Coroutine[Any, Any, Any]) -> None:
+        # The first step, which is the only one of the usual handler, is taken here: that saves a call.
         self._loop = loop
-        self._coroutine = coroutine
-        self._context = copy_context()
-        self._step()
-        self = None  # type: ignore[assignment]  # noqa: PLW0642 – see the end of `_step`
+        context = copy_context()
+        try:
+            waits_for = context.run(coroutine.send, None)
+        except StopIteration as stop:
+            self._state, self._result = _DONE, stop.value
+        except BaseException as raised:
+            self._fail(raised)
+            self = None  # type: ignore[assignment]  # noqa: PLW0642 – see the end of `_step`
+        else:
+            self._coroutine, self._context = coroutine, context
+            self._wait(waits_for)
 
     def cancel(self) -> bool:
         """Throw `CancelledError` into the coroutine where it waits."""
@@ -150,32 +158,37 @@ class Task(Future):
             else:
                 waits_for = self._context.run(self._coroutine.throw, error)
         except StopIteration as stop:
-            if self._callbacks is None:  # the usual handler, done at its first step: a call less
-                self._state, self._result = _DONE, stop.value
-            else:
-                self._settle(_DONE, stop.value, None)
-        except CancelledError:
-            self._settle(_CANCELLED, None, None)
+            self._settle(_DONE, stop.value, None)
         except BaseException as raised:
-            self._settle(_DONE, None, raised)
+            self._fail(raised)
         else:
-            if isinstance(waits_for, Future):
-                self._waits_for = waits_for
-                waits_for.add_done_callback(self._step)
-                if self._cancel_asked and waits_for.cancel():
-                    self._cancel_asked = False
-            elif waits_for is None:
-                self._loop.call_soon(self._step)
-            else:
-                wrong = ForeignAwait(
-                    f"{waits_for!r} needs asyncio, and this server runs on selectors: "
-                    "use kissapi.sleep, kissapi.to_thread"
-                )
-                self._loop.call_soon(self._step, None, wrong)
+            self._wait(waits_for)
         finally:
             # A raised error holds this frame and those below: no cycle by way of them.
             self = error = None  # type: ignore[assignment]  # noqa: PLW0642
             del woken_by  # the future that it was raised from
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, CancelledError):
+            self._settle(_CANCELLED, None, None)
+        else:
+            self._settle(_DONE, None, error)
+
+    def _wait(self, waits_for: Any) -> None:
+        """Go on when `waits_for`, which the coroutine awaits, is done; None is a turn for the others."""
+        if isinstance(waits_for, Future):
+            self._waits_for = waits_for
+            waits_for.add_done_callback(self._step)
+            if self._cancel_asked and waits_for.cancel():
+                self._cancel_asked = False
+        elif waits_for is None:
+            self._loop.call_soon(self._step)
+        else:
+            wrong = ForeignAwait(
+                f"{waits_for!r} needs asyncio, and this server runs on selectors: "
+                "use kissapi.sleep, kissapi.to_thread"
+            )
+            self._loop.call_soon(self._step, None, wrong)
 
 
 class Timer:

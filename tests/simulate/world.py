@@ -166,7 +166,7 @@ class World:
 
     def _abandon(self) -> None:
         """Whatever a failure has left in the middle of something."""
-        for coroutine in [task._coroutine for task in self.tasks] + [self.ground.main()]:
+        for coroutine in [task._coroutine for task in self.tasks if not task.done()] + [self.ground.main()]:
             try:
                 coroutine.close()
             except BaseException:
@@ -313,7 +313,7 @@ class World:
                 "long head",
             )
             body = getattr(parser, "_body", None)
-            law(body is None or len(body.data) <= self.limits.max_body, "long body")
+            law(body is None or sum(map(len, body._pieces)) <= self.limits.max_body, "long body")
         if state is CLOSED:
             law(connection not in service.connections, "is closed, and still among the connections")
             law(not connection.pending and parser is None, "is closed, and keeps what came")
