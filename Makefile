@@ -58,7 +58,7 @@ browser: ## Debian's Chromium and its driver, by apt-get: without them the tests
 	@test "$$(id -u)" = 0 && sudo= || sudo=sudo; \
 		echo "make: apt-get install chromium chromium-driver"; \
 		$$sudo apt-get -qq update && \
-		DEBIAN_FRONTEND=noninteractive $$sudo apt-get -qq install --no-install-recommends chromium chromium-driver
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium chromium-driver
 
 fuzz: SECONDS := 60
 fuzz: .venv/dev ## random requests for SECONDS (60): both parsers must agree, and h11 with what they take

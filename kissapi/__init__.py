@@ -24,17 +24,25 @@ fail.py         Fail, the exception that is an answer
 limits.py       every number, with its reason
 log.py          lines for people
 service.py      what one event loop serves: compiled routes, open connections, the tick
+address.py      where a server listens, as people write it
 sockets.py      binding and accepting
+notify.py       what systemd is told
+tls.py          the context of new TLS handshakes, and the files that its certificate comes from
 server.py       the life of a server
+program.py      a process that serves: its signals, its end
+restart.py      a new process that takes over the listening sockets
+loops.py        several event loops, each in its thread
 awaitables.py   sleep and to_thread, on every backend
 threads.py      the worker threads of plain `def` handlers
-backends/       asyncio.py (with epoll.py), selectors.py (with loop.py, poll.py): what differs between the two
+backends/       asyncio.py (with epoll.py), selectors.py (with loop.py, poll.py): what differs between the two;
+                tls.py: TLS, the same for both
 """
 
 from kissapi.awaitables import sleep, to_thread
 from kissapi.fail import Fail
 from kissapi.headers import Headers
 from kissapi.parser import HttpParser
+from kissapi.program import serve
 from kissapi.request import Request
 from kissapi.response import Response, html, redirect
 from kissapi.router import Router
@@ -52,6 +60,7 @@ __all__ = [
     "Server",
     "html",
     "redirect",
+    "serve",
     "sleep",
     "to_thread",
 ]

@@ -54,7 +54,7 @@ def answer(connection: Connection, request: Request, result: Any) -> bytes:
 
 def _encode(connection: Connection, request: Request, response: Response, tail: bytes) -> bytes:
     service = connection.service
-    if response.headers.get("connection", "").lower() == "close":
+    if "connection" in response.headers and response.headers["connection"].lower() == "close":
         connection.close_after = True
         tail = service.tail_close
     response.prepare(request)

@@ -195,6 +195,8 @@ class Connection:
         elif self.state is CLOSING:
             self.transport.close()
         else:
+            if self.stream is not None:
+                self.stream.on_eof()
             self._watch_client()
         return bool(self.transport.can_write_eof())  # over TLS there is no way to send on
 
@@ -203,8 +205,9 @@ class Connection:
         self.service.closed(self)
         self.pending = b""
         self.parser = None
-        if self.protocol is not None:
-            self.protocol.connection_lost(error)
+        protocol, self.protocol = self.protocol, None  # it knows this connection: no cycle
+        if protocol is not None:
+            protocol.connection_lost(error)
         if self.task is not None:
             self.task.cancel()  # nobody waits for the answer; its `finally` blocks run
         else:
@@ -262,6 +265,8 @@ class Connection:
         if self.state is UPGRADED:
             self.protocol.stop()
             return
+        if self.stream is not None:
+            self.stream.on_stop()
         # Who has yet to take an answer is not idle; once it is taken, `_settle` sets the deadline.
         at_rest = self.state is IDLE and self.writable and not self._is_reading()
         if at_rest and self.transport is not None:
@@ -428,17 +433,18 @@ class Connection:
         """Let `_flush` hand the connection over."""
         self.state = UPGRADED
         self.protocol = protocol
+        self.close_after = False  # that was about HTTP: what is behind the head is to be looked at
 
     def _hand_over(self) -> None:
         self.parser = None
         self.deadline = NEVER
+        self._resume_reading()  # first, for the protocol may pause it
         self.protocol.connection_made(self.transport)
         data, self.pending = self.pending, b""
         if data:
             self.protocol.data_received(data)
         if self.eof:
             self.protocol.eof_received()
-        self._resume_reading()
 
     def send(self, data: bytes) -> None:
         """The next bytes of an answer that streams."""

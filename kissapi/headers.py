@@ -37,9 +37,17 @@ class Headers(MutableMapping[str, str]):
     def from_wire(cls, head: bytes) -> Headers:
         """The fields of a head that a parser has checked; obs-text as surrogates."""
         headers = cls()
-        for line in head[:-4].split(b"\r\n")[1:]:
-            name, _, value = line.decode("utf-8", "surrogateescape").partition(":")
-            headers._values.setdefault(name.lower(), []).append(value.strip(" \t"))
+        values = headers._values
+        for line in head[:-4].decode("utf-8", "surrogateescape").split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            values.setdefault(name.lower(), []).append(value.strip(" \t"))
+        return headers
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> Headers:
+        """`fields` as they are: lower-case names, and values known to be fit to be sent."""
+        headers = cls()
+        headers._values = {name: [value] for name, value in fields.items()}
         return headers
 
     def __getitem__(self, name: str) -> str:
@@ -102,7 +110,8 @@ def _checked_name(name: str) -> str:
 def _checked_value(name: str, value: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"header {name} must be a str, not {value!r}")
-    if value.translate(_CONTROL) != value:
-        raise ValueError(f"header {name} may not contain control characters such as line ends: {value!r}")
-    value.encode("utf-8", "surrogateescape")  # what cannot be sent is refused now: UnicodeEncodeError
+    if not (value.isascii() and value.isprintable()):  # nearly all are
+        if value.translate(_CONTROL) != value:
+            raise ValueError(f"header {name} may not contain control characters such as line ends: {value!r}")
+        value.encode("utf-8", "surrogateescape")  # what cannot be sent is refused now: UnicodeEncodeError
     return value.strip(" \t")

@@ -270,20 +270,17 @@ def encode_usual(result: Any, tail: bytes) -> bytes | None:
 
 def encode_head(response: Response, tail: bytes, length: int | None, chunked: bool = False) -> bytes:
     """The head of `response`, with `length` as Content-Length unless it is None."""
-    lines = [STATUS_LINES[response.status]]
-    if response.content_type is not None and response.status != 204:
-        lines.append(f"Content-Type: {response.content_type}\r\n".encode("utf-8", "surrogateescape"))
-    for name, value in response.headers.lines():
-        if name not in _OWN:
-            lines.append(f"{name.title()}: {value}\r\n".encode("utf-8", "surrogateescape"))
+    kind = response.content_type
+    lines = [f"Content-Type: {kind}\r\n"] if kind is not None and response.status != 204 else []
+    lines += [f"{name.title()}: {value}\r\n" for name, value in response.headers.lines() if name not in _OWN]
+    fields = "".join(lines).encode("utf-8", "surrogateescape")
     if chunked:
-        lines.append(b"Transfer-Encoding: chunked")
+        framing = b"Transfer-Encoding: chunked"
     elif length is not None:
-        lines.append(b"Content-Length: %d" % length)
+        framing = b"Content-Length: %d" % length
     else:
-        tail = tail[2:]  # no framing field went before: its line end is not wanted
-    lines.append(tail)
-    return b"".join(lines)
+        framing, tail = b"", tail[2:]  # no line goes before its line end
+    return b"".join((STATUS_LINES[response.status], fields, framing, tail))
 
 
 def declared_length(response: Response) -> int | None:

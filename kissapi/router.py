@@ -7,7 +7,7 @@ Law: everything wrong with a registration is said here, when it is made; nothing
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from kissapi.headers import is_token
@@ -180,6 +180,50 @@ class Router:
             del self._entries[key]  # so that the new one stands last
         self._entries[key] = Route(method, segments, handler, (self,), stream, max_body)
 
+    def websocket(
+        self,
+        path: str,
+        *,
+        origins: Collection[str] | None = None,
+        subprotocols: Sequence[str] = (),
+        max_message: int = 1 << 20,
+        ping_interval: float | None = 20.0,
+        ping_timeout: float = 20.0,
+        compress: bool = True,
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for the clients that open a WebSocket on `path` (RFC 6455). It needs wsproto.
+
+        Pages of the same host may connect, and clients that are no browsers; `origins` names others instead:
+        `["https://example.org"]`, or `"*"` for all. Of `subprotocols` the first that the client knows is
+        taken. A message may have `max_message` bytes, when inflated if it was compressed, which `compress`
+        allows. Who has not been heard of for `ping_interval` seconds (None: never) gets a ping, and is left
+        if nothing comes for `ping_timeout` more. Before hooks run, and may refuse with `Fail`; after hooks
+        get the 101. Raises `ImportError` without wsproto, `TypeError` for a handler that is no `async def`,
+        `ValueError` for a setting that makes no sense.
+
+            @router.websocket("/echo")
+            async def echo(ws: WebSocket):
+                async for message in ws:
+                    await ws.send(message)
+        """
+        from kissapi.extras.websocket import upgrader
+
+        parse(path)
+        make = upgrader(
+            origins=origins,
+            subprotocols=subprotocols,
+            max_message=max_message,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            compress=compress,
+        )
+
+        def register(handler: HandlerT) -> HandlerT:
+            self._add("GET", path, make(handler), False, None)
+            return handler
+
+        return register
+
     def mount(self, prefix: str, router: Router) -> None:
         """Serve `router` below `prefix`, which may have parameters; `root[prefix] = router` does the same.
 
@@ -230,9 +274,9 @@ class Router:
         """Answer a status, or an exception, of this router and those below with what a function returns.
 
         It gets (request, error), sync or async. What it returns is sent with the status of the error (500 for
-        what is no `Fail`), unless it is a `Response` or a `Fail`. The innermost router that has one answers; 404 and 405
-        for paths that nobody has are the outermost router's. A message that cannot even be read never comes
-        to a router. Raises `TypeError` for anything but a status or a class of exceptions.
+        what is no `Fail`), unless it is a `Response` or a `Fail`. The innermost router that has one answers;
+        404 and 405 for paths that nobody has are the outermost router's. A message that cannot even be read
+        never comes to a router. Raises `TypeError` for anything but a status or a class of exceptions.
 
             @router.on_error(404)
             async def missing(req: Request, error: Fail):

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kissapi import log as logs
 from kissapi import sockets
+from kissapi.address import Address, parse_address
 from kissapi.awaitables import running_loop, sleep, threads
 from kissapi.limits import Limits
 from kissapi.parser import HttpParser
+from kissapi.program import Program
 from kissapi.request import Request
+from kissapi.restart import Handed, inheritance
 from kissapi.router import Router
 from kissapi.service import Service
 
 if TYPE_CHECKING:
     from logging import Logger
+    from ssl import SSLContext
+
+    from kissapi.loops import Loops
+    from kissapi.tls import Password, Tls
 
 FunctionT = TypeVar("FunctionT", bound=Callable[[], Any])
 
 BACKENDS = ("asyncio", "selectors")
-_PATIENCE = 1.0  # seconds from a second signal to an end without further ado
 
 
 class Server:
     """Serves a router, over HTTP or a protocol of your own.
 
-    `host` and `port` are where it listens; port 0 is a free one, which `port` and `url` then tell.
+    `host` and `port` are where it listens; port 0 is a free one, which `port` and `url` then tell. `bind`,
+    one address or several, takes their place: see `kissapi.address`; Unix sockets get the mode `unix_mode`.
+    `loops=4` serves on four event loops, each in a thread of its own: see `kissapi.loops`.
     `backend` is `"asyncio"`, or `"selectors"` for a loop of our own that needs no asyncio.
     `parser_class` and `request_class` change the protocol; see `kissapi.parser`.
     `logger`, a `logging.Logger`, gets the log instead of standard output; `access_log=False` leaves out the
     lines of requests. `loop_factory` makes asyncio's event loop, for example `uvloop.new_event_loop`.
+    `certfile` and `keyfile`, in PEM form, make it HTTPS. The key may be in `certfile`; if it is encrypted,
+    `keyfile_password` opens it. Files that change are taken again. `ssl`, an `ssl.SSLContext`, is for more.
     `limits` are the sizes, times and counts of `kissapi.limits`: `max_body=1 << 20`.
 
-    Raises `ValueError` for an unknown backend and `TypeError` for an unknown argument.
+    Raises `ValueError` for an unknown backend or a certificate that cannot be used, and `TypeError` for an
+    unknown argument.
 
         server = Server(router=router)
         server.loop()
@@ -47,6 +56,9 @@ class Server:
         host: str | None = "0.0.0.0",
         port: int = 8000,
         *,
+        bind: str | Iterable[str] | None = None,
+        unix_mode: int | None = None,
+        loops: int = 1,
         router: Router | None = None,
         backend: str = "asyncio",
         parser_class: Callable[[Any], Any] = HttpParser,
@@ -54,6 +66,10 @@ class Server:
         logger: Logger | None = None,
         access_log: bool = True,
         loop_factory: Callable[[], Any] | None = None,
+        ssl: SSLContext | None = None,
+        certfile: str | os.PathLike[str] | None = None,
+        keyfile: str | os.PathLike[str] | None = None,
+        keyfile_password: Password | None = None,
         **limits: float | None,
     ) -> None:
         if backend not in BACKENDS:
@@ -75,8 +91,19 @@ class Server:
             raise TypeError(f"request_class must be Request or a subclass of it, not {request_class!r}")
         if logger is not None and not hasattr(logger, "info"):
             raise TypeError(f"logger must be a logging.Logger, not {logger!r}: logging.getLogger({logger!r})")
+        if isinstance(loops, bool) or not isinstance(loops, int) or loops < 1:
+            raise ValueError(f"loops must be a number of event loops, at least 1, not {loops!r}")
         self.host = host
         self.port = port
+        self.addresses = [Address(host, port)]
+        if bind is not None:
+            texts = [bind] if isinstance(bind, str) else list(bind)
+            self.addresses = [address for text in texts for address in parse_address(text)]
+            if not self.addresses:
+                raise ValueError("bind has no address: give one, such as 127.0.0.1:8000")
+            self.host, self.port = self.addresses[0].host, self.addresses[0].port
+        self.unix_mode = unix_mode
+        self.loops = loops
         self.router = router if router is not None else Router()
         self.backend = backend
         self.parser_class = parser_class
@@ -85,48 +112,45 @@ class Server:
         self.access_log = access_log
         self.loop_factory = loop_factory
         self.limits = Limits(**limits)
+        self.tls: Tls | None = None
+        if any(given is not None for given in (ssl, certfile, keyfile, keyfile_password)):
+            from kissapi.tls import make_tls  # only now: importing ssl costs 10 ms
+
+            protocols = ["http/1.1"] if self._speaks_http() else []
+            self.tls = make_tls(ssl, certfile, keyfile, keyfile_password, protocols)
         self.service: Service | None = None
         self._on_start: list[Callable[[], Any]] = []
         self._on_stop: list[Callable[[], Any]] = []
         self._listeners: list[sockets.Listener] = []
+        self._files: dict[str, sockets.File | None] = {}  # of Unix sockets, by path
+        self._crowd: Any = None  # who has the connections: the service, or several loops
         self._loop: Any = None
         self._stop_asked: Any = None
         self._forced = False
-        self._signalled = False
-        self._watchdog: threading.Timer | None = None
+        self._leaving = False
+        self._bound: Handed = []  # the listening sockets, by what was asked for
 
     def __repr__(self) -> str:
         return f"<Server {self.url} backend={self.backend!r}{'' if self.service else ' not running'}>"
 
     @property
     def url(self) -> str:
-        """Where it can be reached: `http://127.0.0.1:8000`; for another protocol than HTTP, `tcp://…`."""
-        is_http = isinstance(self.parser_class, type) and issubclass(self.parser_class, HttpParser)
-        host = self.host or "0.0.0.0"
-        return f"{'http' if is_http else 'tcp'}://{f'[{host}]' if ':' in host else host}:{self.port}"
+        """Where it can be reached: `http://127.0.0.1:8000`; for another protocol than HTTP, `tcp://…`.
+
+        Over TLS, `https://…` and `tls://…`.
+        """
+        scheme = ("http", "https") if self._speaks_http() else ("tcp", "tls")
+        address = self.addresses[0]
+        if not address.path:
+            address = Address(self.host, self.port)
+        return f"{scheme[self.tls is not None]}{'+' if address.path else '://'}{address}"
 
     def loop(self) -> None:
         """Serve until SIGINT (Ctrl-C) or SIGTERM, then stop gracefully; a second signal stops at once.
 
         Raises `SystemExit` with one line that says what to do if it cannot listen there.
         """
-        try:
-            running_loop()
-        except RuntimeError:
-            pass
-        else:
-            raise RuntimeError("server.loop() starts an event loop, and one runs here: await server.run()")
-        try:
-            self._backend().run(self._serve_until_signal(), self.loop_factory)
-        except OSError as error:
-            if self.service is not None or not hasattr(error, "cannot_listen"):
-                raise
-            if not _in_main_thread():
-                raise  # SystemExit would end a thread without a word
-            raise SystemExit(f"kissapi: {error.strerror}") from None
-        finally:
-            if self._watchdog is not None:
-                self._watchdog.cancel()
+        Program([self]).run()
 
     async def run(self) -> None:
         """Serve inside a running event loop until `stop()` or the task is cancelled; touches no signals.
@@ -144,6 +168,17 @@ class Server:
                 loop.call_soon_threadsafe(self._ask_to_stop)
             except RuntimeError:
                 pass  # closed: it has stopped this very moment
+
+    def reload_certificate(self) -> None:
+        """Take `certfile` and `keyfile` again, now; new connections get what is in them, from any thread.
+
+        It is done without being asked, too, for the first client that comes a second after they have changed.
+        Raises `ValueError` for files that cannot be used, and the old certificate stays; `RuntimeError` for a
+        server that was not given files.
+        """
+        if self.tls is None:
+            raise RuntimeError("this server has no certificate: Server(certfile=…, keyfile=…)")
+        self.tls.reload()
 
     def on_start(self, function: FunctionT) -> FunctionT:
         """Call `function()`, sync or async, before the first client is served; if it raises, nobody is.
@@ -164,52 +199,61 @@ class Server:
         """Start serving: `async with Server(port=0, router=router) as server: print(server.url)`."""
         if self.service is not None:
             raise RuntimeError("this server is running already")
-        self._forced = self._signalled = False
+        self._forced = self._leaving = False
         loop = running_loop()
         backend = self._backend()
         if not isinstance(loop, backend.Loop):
             raise RuntimeError(
                 f"this server has backend={self.backend!r}, and the loop here is another: use server.loop()"
             )
+        threads.limit = self.limits.max_threads
+        most = self.limits.max_connections
         listening = self._bind()
-        log = logs.LoggerLog(self.logger) if self.logger is not None else logs.Log()
         try:
-            service = Service(
-                loop=loop,
-                spawn=backend.spawner(loop),
-                router=self.router,
-                parser_class=self.parser_class,
-                request_class=self.request_class,
-                limits=self.limits,
-                log=log,
-                access_log=self.access_log,
-            )
-        except BaseException:
-            for sock in listening:
-                sock.close()
-            raise
-        try:
+            # With several loops, this one only accepts; its service has no connections.
+            service, adopt = self._make_service(loop)
+            crowd: Service | Loops = service
+            service.on_closed = self._room_again
             for function in self._on_start:
                 await _call(function)
+            if self.loops > 1:
+                from kissapi.loops import Loops
+
+                def run(main: Any) -> None:
+                    backend.run(main, self.loop_factory)
+
+                def closed() -> None:
+                    if most is not None:
+                        loop.call_soon_threadsafe(self._room_again)
+
+                crowd = Loops(self.loops, self._make_service, run, closed)
+                adopt = crowd.adopt
         except BaseException:
             for sock in listening:
                 sock.close()
             raise
+        log = service.log
         self.router._serve(1)
         self._loop = loop
-        threads.limit = self.limits.max_threads
         self._stop_asked = loop.create_future()
-        adopt = backend.adopter(loop, service)
-        most = self.limits.max_connections
+        self._crowd = crowd
 
         def has_room() -> bool:
-            return most is None or len(service.connections) < most
+            return most is None or crowd.count() < most
 
         self._listeners = [sockets.Listener(sock, loop, adopt, has_room, log.warning) for sock in listening]
-        service.on_closed = self._room_again
-        self.port = listening[0].getsockname()[1]
+        if self.addresses[0].fd >= 0 and isinstance(name := listening[0].getsockname(), tuple):
+            self.host, self.port = name[:2]
+        elif not self.addresses[0].path:
+            self.port = listening[0].getsockname()[1]
         self.service = service  # last: whoever sees it, sees the port too
         log.info(f"Serving on {self.url}")
+        for address in self.addresses[1:]:
+            log.info(f"Serving on {address} as well")
+        if self.tls is not None and self.tls.lacks_certificate():
+            log.warning(
+                "no client can connect: ssl= has no certificate; context.load_cert_chain(…) gives it one"
+            )
         if self.parser_class is HttpParser and HttpParser.library.__name__.startswith("kissapi."):
             log.info("Parsing HTTP in pure Python; with httptools installed it is faster")
         return self
@@ -220,28 +264,24 @@ class Server:
         assert service is not None
         try:
             try:
-                refused = [listener.refuse_handshakes() for listener in self._listeners]
+                refused = [not self._leaving and listener.refuse_handshakes() for listener in self._listeners]
                 if any(refused):
                     await sleep(sockets.HANDSHAKE)
             finally:
                 for listener in self._listeners:
-                    listener.close()
+                    if self._leaving:
+                        listener.leave()
+                    else:
+                        listener.close()
             await sleep(0)  # what was just accepted becomes a connection
-            service.stop()
-            deadline = service.time() + self.limits.shutdown_timeout
-            while (service.connections or service.afters) and service.time() < deadline and not self._forced:
-                await sleep(0.01)
+            await self._crowd.finish(lambda: self._forced)
         finally:
             self.router._serve(-1)
             self.service = self._loop = None
-            for connection in tuple(service.connections):
-                connection.abort("stopped")
-            for task in tuple(service.afters):
-                task.cancel()
+            if not self._leaving:
+                for path, file in self._files.items():
+                    sockets.remove(path, file)
             try:
-                # connection_lost, the cancelled handlers, what their `finally` waits for
-                for _turn in range(3):
-                    await sleep(0)
                 for function in reversed(self._on_stop):
                     try:
                         await _call(function)
@@ -257,45 +297,59 @@ class Server:
             from kissapi.backends import asyncio as backend  # type: ignore[no-redef]
         return backend
 
+    def _speaks_http(self) -> bool:
+        return isinstance(self.parser_class, type) and issubclass(self.parser_class, HttpParser)
+
+    def _make_service(self, loop: Any) -> tuple[Service, Callable[[Any], None]]:
+        """What `loop` serves, and what makes a connection of an accepted socket there."""
+        backend = self._backend()
+        service = Service(
+            loop=loop,
+            spawn=backend.spawner(loop),
+            router=self.router,
+            parser_class=self.parser_class,
+            request_class=self.request_class,
+            limits=self.limits,
+            log=self._make_log(),
+            access_log=self.access_log,
+        )
+        return service, backend.adopter(loop, service, self.tls)
+
+    def _make_log(self) -> logs.Log:
+        return logs.LoggerLog(self.logger) if self.logger is not None else logs.Log()
+
     def _bind(self) -> list[Any]:
+        listening: list[Any] = []
+        self._files, self._bound = {}, []
         try:
-            return sockets.bind(self.host, self.port, self.limits.backlog)
+            for address in self.addresses:
+                if not listening and not address.path and address.fd < 0:
+                    address = Address(self.host, self.port)  # they may have been set since
+                found = inheritance.take(address)
+                if not found:
+                    found = sockets.listen(address, self.limits.backlog, self.unix_mode)
+                self._bound.append((str(address), found))
+                listening += found
+                if address.path:
+                    self._files[address.path] = sockets.file_of(address.path)
         except OSError as error:
+            for sock in listening:
+                sock.close()
             error.cannot_listen = True  # type: ignore[attr-defined]
             raise
+        return listening
 
-    async def _serve_until_signal(self) -> None:
-        loop = running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM) if _in_main_thread() else ()
-        for number in signals:
-            try:
-                loop.add_signal_handler(number, _nothing)  # so that a signal wakes the loop
-            except NotImplementedError:  # asyncio on Windows, which wakes by itself
-                pass
-            signal.signal(number, self._on_signal)
+    async def _until_stopped(self) -> None:
         try:
-            async with self:
-                await self._stop_asked
+            await self._stop_asked
         finally:
-            for number in signals:
-                signal.signal(number, signal.SIG_DFL)
-                try:
-                    loop.remove_signal_handler(number)
-                except NotImplementedError:
-                    pass
+            await self.__aexit__()
 
-    def _on_signal(self, number: int, frame: object) -> None:
-        """Python calls this between two steps of whatever runs, even of a handler that holds up the loop."""
-        if not self._signalled:
-            self._signalled = True
-            self.stop()
-            return
-        self._forced = True
-        if self._watchdog is None:
-            # Not the loop's business: it may be held up, and at exit Python joins the threads of executors.
-            self._watchdog = threading.Timer(_PATIENCE, os._exit, (1,))
-            self._watchdog.daemon = True
-            self._watchdog.start()
+    def _leave(self) -> None:
+        """Stop, and leave the sockets to others who have them."""
+        self._leaving = True
+        if self._loop is not None:
+            self._ask_to_stop()
 
     def _ask_to_stop(self) -> None:
         if self._stop_asked.done():
@@ -312,11 +366,3 @@ async def _call(function: Callable[[], Any]) -> None:
     outcome = function()
     if hasattr(outcome, "__await__"):
         await outcome
-
-
-def _nothing() -> None:
-    pass
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kissapi import sockets
+from kissapi.awaitables import sleep
 from kissapi.dispatch import Dispatch
 from kissapi.fail import Fail
 from kissapi.hooks import as_coroutine_function
@@ -87,7 +88,13 @@ class Service:
         self.parser_keeps_alive = hasattr(sample, "should_keep_alive")
         self.parser_reads_eof = hasattr(sample, "feed_eof")
         self.parser_encodes = hasattr(sample, "encode")
-        timeouts = (limits.head_timeout, limits.body_timeout, limits.idle_timeout, limits.write_timeout)
+        timeouts = (
+            limits.handshake_timeout,
+            limits.head_timeout,
+            limits.body_timeout,
+            limits.idle_timeout,
+            limits.write_timeout,
+        )
         self._period = min(1.0, max(0.02, min(timeouts) / 4))
         self._idle_timeout = limits.idle_timeout
         self._timer: Any = None  # of the next tick; None while nobody is there: nothing wakes this process
@@ -132,6 +139,10 @@ class Service:
         if self._timer is None:
             self._tick()
 
+    def count(self) -> int:
+        """How many connections there are."""
+        return len(self.connections)
+
     def closed(self, connection: Connection) -> None:
         """A client has gone."""
         self.connections.discard(connection)
@@ -147,6 +158,24 @@ class Service:
         self._tick()
         for connection in tuple(self.connections):
             connection.drain(self.idle_deadline)
+
+    async def finish(self, forced: Callable[[], bool]) -> None:
+        """Stop, and wait until the last client and what goes on after answers is gone, or `forced()`.
+
+        What has not ended after `shutdown_timeout` is cancelled.
+        """
+        try:
+            self.stop()
+            deadline = self.time() + self.limits.shutdown_timeout
+            while (self.connections or self.afters) and self.time() < deadline and not forced():
+                await sleep(0.01)
+        finally:
+            for connection in tuple(self.connections):
+                connection.abort("stopped")
+            for task in tuple(self.afters):
+                task.cancel()
+            for _turn in range(3):  # connection_lost, the cancelled handlers, what their `finally` waits for
+                await sleep(0)
 
     # What becomes of requests
 

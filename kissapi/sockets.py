@@ -7,13 +7,18 @@ makes a transport of each accepted socket.
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
+import stat
 import struct
 import sys
 from array import array
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kissapi.address import Address
 
 # Out of descriptors or memory: waiting helps, going on does not.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -31,6 +36,93 @@ _NO_MORE_HANDSHAKES = (
     (0x06, 0, 0, 0),  # … is dropped; the client tries again after a second, and is refused or meets our heir
     (0x06, 0, 0, 0xFFFFFFFF),  # all others pass
 )
+
+
+def listen(address: Address, backlog: int, unix_mode: int | None = None) -> list[socket.socket]:
+    """Listening sockets for `address`; a Unix socket gets the permissions `unix_mode`.
+
+    Raises `OSError` with a message that says what to do.
+    """
+    if address.fd >= 0:
+        return [_take_over(address.fd)]
+    if address.path:
+        return [_listen_unix(address.path, backlog, unix_mode)]
+    return bind(address.host, address.port, backlog)
+
+
+def _take_over(fd: int) -> socket.socket:
+    """The listening socket that whoever started us has opened."""
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"fd://{fd} is no socket that this process has: {error.strerror}"
+        ) from None
+    try:
+        listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError:
+        listens = 0
+    if not listens:
+        sock.detach()
+        raise OSError(errno.EINVAL, f"fd://{fd} is a socket, but does not listen")
+    sock.set_inheritable(False)
+    sock.setblocking(False)
+    return sock
+
+
+def _listen_unix(path: str, backlog: int, mode: int | None) -> socket.socket:
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(errno.EAFNOSUPPORT, "this system has no Unix sockets: listen on a HOST:PORT")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _is_left_behind(path):
+            os.unlink(path)
+        sock.setblocking(False)
+        sock.bind(path)
+        if mode is not None:
+            os.chmod(path, mode)  # before anybody can connect
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(error.errno, f"{path} is in use: stop the program that listens there") from None
+        raise OSError(error.errno, f"cannot listen on unix:{path}: {error.strerror or error}") from None
+    return sock
+
+
+def _is_left_behind(path: str) -> bool:
+    """Whether `path` is a socket that nobody listens on any more."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return False
+    except OSError:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+File = tuple[int, int]  # device and number: what makes a file the same one
+
+
+def file_of(path: str) -> File | None:
+    """Which file `path` is now."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def remove(path: str, file: File | None) -> None:
+    """Remove the Unix socket at `path`, if it is still `file`, and not that of our heir."""
+    if file is not None and file_of(path) == file:
+        os.unlink(path)
 
 
 def bind(host: str | None, port: int, backlog: int) -> list[socket.socket]:
@@ -195,7 +287,8 @@ class Listener:
         The kernel resets whom it has let in between our last `accept` and our `close`, with the request they
         have sent. Told first to let nobody in, and given `HANDSHAKE` for those under way, it has none.
         """
-        if sys.platform != "linux" or self.sock.fileno() < 0:
+        unix = self.sock.family == getattr(socket, "AF_UNIX", None)
+        if sys.platform != "linux" or unix or self.sock.fileno() < 0:
             return False
         program = array("B", b"".join(struct.pack("HBBI", *step) for step in _NO_MORE_HANDSHAKES))
         where = struct.pack("HP", len(_NO_MORE_HANDSHAKES), program.buffer_info()[0])
@@ -204,6 +297,14 @@ class Listener:
         except OSError:  # a sandbox that forbids it
             return False
         return True
+
+    def leave(self) -> None:
+        """Listen no more, and leave what the kernel has queued to others who have this socket."""
+        if self.sock.fileno() >= 0:
+            self._pause()
+            if self._retry is not None:
+                self._retry.cancel()
+            self.sock.close()
 
     def close(self) -> None:
         """Accept what the kernel has queued, then stop listening."""

@@ -6,6 +6,7 @@ kept: a body that turns out longer or shorter than its Content-Length does not p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kissapi.awaitables import running_loop, sleep, to_thread
@@ -21,13 +22,23 @@ _END = object()
 class Stream:
     """The body of one answer on its way; `await stream.send(piece)` for each piece of it.
 
-    The body of `response` is bytes too many to be copied behind their head, or a sync or async iterator, or has
-    `async def send_to(stream)`, which sends it.
+    The body of `response` is bytes too many to be copied behind their head, or a sync or async iterator, or
+    has `async def send_to(stream)`, which sends it.
     Framing is seen to here: `length` bytes if that is not None, else chunks (RFC 9112 §7.1), else the end of
     the connection.
     """
 
-    __slots__ = ("_head", "chunked", "connection", "length", "request", "response", "size")
+    __slots__ = (
+        "_head",
+        "chunked",
+        "connection",
+        "length",
+        "on_eof",
+        "on_stop",
+        "request",
+        "response",
+        "size",
+    )
 
     def __init__(
         self,
@@ -45,6 +56,8 @@ class Stream:
         self.length = length
         self.chunked = chunked
         self.size = 0  # bytes of the body so far
+        self.on_eof: Callable[[], object] = _nothing  # called when the client sends no more: it may have gone
+        self.on_stop: Callable[[], object] = _nothing  # called when the server is to stop
         self._head = head
 
     async def run(self) -> None:
@@ -76,10 +89,15 @@ class Stream:
                 self.connection.send(end)
         finally:
             self.connection.on_writable = None
-            await _close(body)
+            await close(body)
 
     async def send(self, piece: str | bytes | bytearray | memoryview) -> None:
         """Send the next piece, and wait until the client has taken most of what was sent."""
+        self.put(piece)
+        await self.taken()
+
+    def put(self, piece: str | bytes | bytearray | memoryview) -> None:
+        """Send the next piece, whether or not the client takes it: a small one, now and then."""
         data = piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))  # no int, no list
         self.count(len(data))
         if data:
@@ -87,7 +105,6 @@ class Stream:
                 data = b"%x\r\n%b\r\n" % (len(data), data)
             self.connection.send(self._head + data)
             self._head = b""
-        await self.taken()
 
     def send_head(self) -> None:
         """Send the head now, for a body that goes out by another way than `send`: see `count`."""
@@ -111,7 +128,8 @@ class Stream:
             await connection.on_writable
 
 
-async def _close(body: Any) -> None:
+async def close(body: Any) -> None:
+    """Nobody takes more of `body`: its `finally` blocks run."""
     if hasattr(body, "aclose"):
         await body.aclose()
     elif hasattr(body, "close"):
@@ -119,3 +137,7 @@ async def _close(body: Any) -> None:
             body.close()
         except ValueError:
             pass  # a generator at work in its thread: it ends with its last user
+
+
+def _nothing() -> None:
+    pass

@@ -11,6 +11,7 @@ import pytest
 
 from kissapi import HttpParser, Router, Server
 from kissapi.pure import PureHttpParser
+from tests.browser import browser, chromium  # noqa: F401  # fixtures
 
 PARSERS = [pytest.param(HttpParser, id="httptools"), pytest.param(PureHttpParser, id="pure")]
 BACKENDS = ["asyncio", "selectors"]

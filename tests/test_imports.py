@@ -55,27 +55,43 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.upload": (".awaitables", "a body that a handler takes as it comes"),
     "kissapi.stream": (".awaitables", "a body that goes out as it is made"),
     "kissapi.service": (
-        "time .connection .dispatch .fail .hooks .request .response .sockets",
+        "time .awaitables .connection .dispatch .fail .hooks .request .response .sockets",
         "what one loop serves; the clock is read here, once a tick",
     ),
     "kissapi.threads": (
         "threading contextvars queue .compat.contextvars .compat.queue .limits",
         "worker threads",
     ),
-    "kissapi.sockets": ("array errno select socket struct sys", "binding and accepting"),
+    "kissapi.address": ("os", "where a server listens, as people write it"),
+    "kissapi.notify": ("os socket", "what systemd is told"),
+    "kissapi.loops": ("socket threading .awaitables .service", "several event loops, each in its thread"),
+    "kissapi.sockets": ("array errno os select socket stat struct sys", "binding and accepting"),
+    "kissapi.restart": ("os signal socket subprocess sys", "a new process that takes the sockets over"),
+    "kissapi.program": (
+        "os signal socket threading time .awaitables .notify .restart",
+        "a process that serves: signals, restart, end",
+    ),
     "kissapi.server": (
-        "os signal threading .awaitables .backends .limits .log .parser .request .router .service .sockets",
+        (
+            "os threading .address .awaitables .backends .limits .log .loops .parser .program .request .restart"
+            " .router .service .sockets .tls"
+        ),
         "the life of a server; the backend is imported when it is known",
     ),
     "kissapi.backends": ("", "what a backend is, in words"),
+    "kissapi.tls": ("os ssl", "the context of new handshakes; imported when a server has one"),
     "kissapi.backends.asyncio": (
-        "asyncio uvloop selectors socket sys .backends.epoll .connection .service",
+        "asyncio uvloop selectors socket sys .backends.epoll .backends.tls .connection .service",
         "hands sockets to asyncio",
     ),
     "kissapi.backends.epoll": ("math selectors", "what asyncio asks which sockets are ready"),
     "kissapi.backends.selectors": (
-        "socket .backends.loop .backends.poll .connection .service",
+        "socket .backends.loop .backends.poll .backends.tls .connection .service",
         "a Transport over a non-blocking socket",
+    ),
+    "kissapi.backends.tls": (
+        "ssl .connection",
+        "a transport over a transport; it knows no socket and no loop",
     ),
     "kissapi.backends.poll": ("select selectors", "which sockets are ready; it knows nothing of loops"),
     "kissapi.backends.loop": (
@@ -112,11 +128,15 @@ DOORS: dict[str, str] = {
     "queue": "kissapi.threads",
     "colorama": "kissapi.log",
     "asyncio": "kissapi.backends.asyncio",
+    "ssl": "kissapi.tls kissapi.backends.tls",
     "uvloop": "kissapi.backends.asyncio",
     "selectors": "kissapi.backends.poll kissapi.backends.epoll kissapi.backends.asyncio",
-    "socket": "kissapi.sockets kissapi.backends.asyncio kissapi.backends.loop kissapi.backends.selectors",
-    "threading": "kissapi.codec kissapi.threads kissapi.server kissapi.backends.loop",
-    "signal": "kissapi.server kissapi.backends.loop",
+    "socket": (
+        "kissapi.sockets kissapi.notify kissapi.loops kissapi.program kissapi.restart"
+        " kissapi.backends.asyncio kissapi.backends.loop kissapi.backends.selectors kissapi.backends.tls"
+    ),
+    "threading": "kissapi.codec kissapi.threads kissapi.program kissapi.loops kissapi.backends.loop",
+    "signal": "kissapi.program kissapi.restart kissapi.backends.loop",
 }
 
 # Law 7.

@@ -2,7 +2,7 @@
 
 run(main, loop_factory)      run the coroutine `main` in a new loop until it is done
 spawner(loop)                what turns a coroutine into a task that has taken its first step
-adopter(loop, service)       what makes a `Connection` of an accepted socket
+adopter(loop, service, tls)  what makes a `Connection` of an accepted socket, over TLS if `tls` is not None
 Loop                         what its loops are instances of
 
 The loop itself speaks asyncio's words: `time, call_soon, call_later, call_soon_threadsafe, create_future,

@@ -19,6 +19,7 @@ else:
 
 if TYPE_CHECKING:
     from kissapi.service import Service
+    from kissapi.tls import Tls
 
 Loop = asyncio.AbstractEventLoop
 
@@ -57,40 +58,70 @@ def spawner(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, An
 
 
 class AsyncioConnection(Connection):
-    """A connection whose transport reads at most as much at once as our limit says."""
+    """A connection that knows what asyncio's transport needs."""
 
     __slots__ = ()
 
     def connection_made(self, transport: Any) -> None:
-        # Not documented, so guarded. asyncio asks for 256 KiB a read, and pays for it in the allocator.
-        if hasattr(transport, "max_size"):
-            transport.max_size = self.service.limits.read_size
+        tame(transport, self.service.limits.read_size)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
-        # asyncio's transport holds a method of its own: a cycle, kilobytes until the collector comes round.
-        # From 3.12 on `close` lets go of it, which nobody has called where the client reset the connection.
-        self.transport.close()
-        if hasattr(self.transport, "_read_ready_cb"):
-            self.transport._read_ready_cb = None
+        let_go(self.transport)
 
 
-def adopter(loop: asyncio.AbstractEventLoop, service: Service) -> Callable[[socket.socket], None]:
+def tame(transport: Any, read_size: int) -> None:
+    """Let it read at most so much at once."""
+    # Not documented, so guarded. asyncio asks for 256 KiB a read, and pays for it in the allocator.
+    if hasattr(transport, "max_size"):
+        transport.max_size = read_size
+
+
+def let_go(transport: Any) -> None:
+    """Free what is left of it."""
+    # asyncio's transport holds a method of its own: a cycle, kilobytes until the collector comes round.
+    # From 3.12 on `close` lets go of it, which nobody has called where the client reset the connection.
+    transport.close()
+    if hasattr(transport, "_read_ready_cb"):
+        transport._read_ready_cb = None
+
+
+def adopter(
+    loop: asyncio.AbstractEventLoop, service: Service, tls: Tls | None = None
+) -> Callable[[socket.socket], None]:
     """What makes a connection of an accepted socket."""
     adoptions: set[asyncio.Task[Any]] = set()  # the loop itself keeps no strong reference to a task
+    make: Callable[[], Any] = partial(AsyncioConnection, service)
+    if tls is not None:
+        from kissapi.backends.tls import TlsTransport
 
-    async def adopt(sock: socket.socket, connection: Connection) -> None:
+        class AsyncioTls(TlsTransport):
+            """TLS over asyncio's transport, of which it is what a connection is without TLS."""
+
+            __slots__ = ()
+
+            def connection_made(self, below: Any) -> None:
+                tame(below, service.limits.read_size)
+                super().connection_made(below)
+
+            def connection_lost(self, error: Exception | None) -> None:
+                super().connection_lost(error)
+                let_go(self.below)
+
+        make = partial(AsyncioTls.welcome, service, tls)
+
+    async def adopt(sock: socket.socket, protocol: Any) -> None:
         try:
-            await loop.connect_accepted_socket(lambda: cast(asyncio.Protocol, connection), sock)
+            await loop.connect_accepted_socket(lambda: cast(asyncio.Protocol, protocol), sock)
         except OSError:  # the client has gone already
             sock.close()
-            service.closed(connection)
+            service.closed(protocol)
 
     def start(sock: socket.socket) -> None:
-        connection = AsyncioConnection(service)
-        service.connections.add(connection)  # asyncio needs two turns more, but `max_connections` holds now
-        task = loop.create_task(adopt(sock, connection))
+        protocol = make()
+        service.connections.add(protocol)  # asyncio needs two turns more, but `max_connections` holds now
+        task = loop.create_task(adopt(sock, protocol))
         adoptions.add(task)
         task.add_done_callback(adoptions.discard)
 

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from kissapi.backends.poll import READ, Poll
+from kissapi.backends.poll import READ, WRITE, Poll
 from kissapi.threads import copy_context
 
 _PENDING, _DONE, _CANCELLED = "PENDING", "DONE", "CANCELLED"
@@ -289,6 +289,11 @@ class Loop:
 
     def remove_reader(self, sock: Any) -> None:
         self.watch(sock, 0, _nothing)
+
+    def add_writer(self, sock: Any, callback: Callable[..., object], *arguments: Any) -> None:
+        self.watch(sock, WRITE, lambda _: callback(*arguments))
+
+    remove_writer = remove_reader
 
     def create_future(self) -> Future:
         return Future(self)

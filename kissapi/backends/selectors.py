@@ -13,6 +13,7 @@ from kissapi.connection import Connection
 
 if TYPE_CHECKING:
     from kissapi.service import Service
+    from kissapi.tls import Tls
 
 HIGH_WATER = 64 * 1024  # unsent bytes from which on the connection is asked to write no more …
 LOW_WATER = 16 * 1024  # … until no more than these are left
@@ -28,11 +29,16 @@ def spawner(loop: Loop) -> Callable[[Coroutine[Any, Any, Any]], Task]:
     return partial(Task, loop)
 
 
-def adopter(loop: Loop, service: Service) -> Callable[[socket.socket], None]:
+def adopter(loop: Loop, service: Service, tls: Tls | None = None) -> Callable[[socket.socket], None]:
     """What makes a connection of an accepted socket."""
+    make: Callable[[], Any] = partial(Connection, service)
+    if tls is not None:
+        from kissapi.backends.tls import TlsTransport
+
+        make = partial(TlsTransport.welcome, service, tls)
 
     def adopt(sock: socket.socket) -> None:
-        Transport(loop, sock, Connection(service), service.limits.read_size)
+        Transport(loop, sock, make(), service.limits.read_size)
 
     return adopt
 

@@ -9,10 +9,11 @@ import io
 import random
 import sys
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kissapi import Request, Server
+from kissapi import Request, Server, awaitables
 from kissapi.backends.loop import Task, running
 from kissapi.backends.poll import READ
 from kissapi.log import Log
@@ -80,13 +81,10 @@ class WireTransport(wire.FakeTransport):
 
 
 class WireLoop(wire.FakeLoop):
-    """The fake loop, tidied: an error may hold its frames, and they would hold what raised it."""
+    """The fake loop, with the threads that are made of dice."""
 
-    def run(self) -> None:
-        while self.calls:
-            callback, arguments = self.calls.popleft()
-            callback(*arguments)
-            del callback, arguments
+    def submit(self, call: Callable[[], None]) -> None:
+        awaitables.threads.submit(call)
 
 
 class Backlog(deque[bytes]):

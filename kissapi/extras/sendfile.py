@@ -1,0 +1,161 @@
+"""Sendfile: an open file on its way to a client, by the kernel alone where it can do that.
+
+Law: what the head has promised is sent, or the connection is cut; and the file is closed, however it ends.
+Elsewhere (over TLS, on Windows, on a file system that cannot do it) it is read and written, piece by piece.
+
+asyncio's own `loop.sendfile` is not used: when a transport is aborted meanwhile, as one is whose client takes
+nothing, the socket stays in the loop for good, and the next one of its number is deaf; uvloop has none; and
+neither would tell how it goes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING, Any
+
+from kissapi.awaitables import running_loop
+
+if TYPE_CHECKING:
+    from kissapi.stream import Stream
+
+PIECE = 512 * 1024  # bytes at once: others wait for it meanwhile, a tenth of a millisecond or two
+
+
+class OpenFile:
+    """A regular file that is open for reading; as the body of a `Response` it sends `start` to `stop` of it.
+
+    Takes over `descriptor`. Raises `IsADirectoryError` for a directory and `FileNotFoundError` for what else
+    is no file: a device, a pipe, a socket.
+    """
+
+    __slots__ = ("_descriptor", "mtime_ns", "size", "start", "stop")
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, "this is a folder")
+            raise FileNotFoundError(errno.ENOENT, "this is no regular file")
+        self.size = status.st_size
+        self.mtime_ns = status.st_mtime_ns
+        self.start = 0
+        self.stop = self.size
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._descriptor < 0
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    __del__ = close  # of an answer that never was given: a hook had another
+
+    def read(self) -> bytes:
+        """All that is to be sent; closes the file. Raises `RuntimeError` if it has become shorter."""
+        try:
+            data = self._read(self.stop - self.start)
+        finally:
+            self.close()
+        if len(data) < self.stop - self.start:
+            raise RuntimeError(f"the file ended after {self.start + len(data)} of {self.size} bytes")
+        return data
+
+    async def send_to(self, stream: Stream) -> None:
+        """Send what is to be sent; less if the file has become shorter, which the stream will notice."""
+        connection = stream.connection
+        sock = _plain_socket(connection.transport)
+        if sock is not None:
+            with sock:
+                stream.send_head()
+                if not connection.writable:  # it has answers to take that were asked for before this one
+                    await stream.taken()
+                connection.pause_writing()  # from here on nobody else tells it how the writing goes
+                try:
+                    await _Pump(self, stream, sock).run()
+                finally:
+                    connection.resume_writing()
+        while self.start < self.stop:
+            data = self._read(min(self.stop - self.start, PIECE))
+            if not data:
+                break
+            self.start += len(data)
+            await stream.send(data)
+
+    def send_by_kernel(self, sock: socket.socket) -> int:
+        """Send the next piece through `sock`: how many bytes it took. Raises `OSError` if it takes none."""
+        sent = os.sendfile(sock.fileno(), self._descriptor, self.start, min(self.stop - self.start, PIECE))
+        self.start += sent
+        return sent
+
+    def _read(self, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptor, size, self.start)
+        os.lseek(self._descriptor, self.start, os.SEEK_SET)  # Windows
+        return os.read(self._descriptor, size)
+
+
+class _Pump:
+    """Sends a piece of a file whenever the socket takes one, until it is out, or the kernel says no."""
+
+    __slots__ = ("connection", "done", "file", "sock", "stream")
+
+    def __init__(self, file: OpenFile, stream: Stream, sock: socket.socket) -> None:
+        self.file = file
+        self.stream = stream
+        self.connection = stream.connection
+        self.sock = sock
+        self.done: Any = None
+
+    async def run(self) -> None:
+        loop = running_loop()
+        self.done = loop.create_future()
+        loop.add_writer(self.sock, self._turn)
+        try:
+            await self.done
+        finally:
+            loop.remove_writer(self.sock)
+
+    def _turn(self) -> None:
+        if self.done.done() or self.connection.transport.get_write_buffer_size():
+            return  # the transport sends the head first, in this very turn
+        try:
+            sent = self.file.send_by_kernel(self.sock)
+            self.stream.count(sent)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            # The client has gone, or the file system cannot do it: reading and writing will show which.
+            self.done.set_result(None)
+            return
+        except BaseException as error:
+            self.done.set_exception(error)
+            return
+        if not sent or self.file.start == self.file.stop:
+            self.done.set_result(None)
+        else:
+            self.connection.pause_writing()  # once more, for the deadline: it has taken something
+
+
+def _plain_socket(transport: Any) -> socket.socket | None:
+    """The socket below `transport`, if the kernel may write to it; another descriptor of it.
+
+    Of its own loops let nobody else watch a transport's.
+    """
+    sock = transport.get_extra_info("socket")
+    if not hasattr(os, "sendfile") or sock is None or sock.fileno() < 0:
+        return None
+    if transport.get_extra_info("sslcontext") is not None:
+        return None
+    try:
+        return socket.fromfd(sock.fileno(), sock.family, sock.type)
+    except OSError:  # no descriptor left: it goes without, too
+        return None

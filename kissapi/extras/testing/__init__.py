@@ -1,0 +1,22 @@
+"""Testing: a client that asks a router directly: no sockets, no threads, and a clock of its own.
+
+    from kissapi.extras.testing import Client
+
+    def test_double():
+        client = Client(router)
+        answer = client.get("/double/21")
+        assert answer.status == 200
+        assert answer.json == {"double": 42}
+
+Between client and handler everything is the real thing, from bytes to bytes. Time is not: it goes on only
+while all that is under way waits for it. So a handler that sleeps for an hour answers at once,
+`client.wait(3600)` lets an hour pass, and a test comes out the same each time. Plain `def` handlers are
+called in the thread of the test. On `backend="selectors"` nothing of asyncio is imported; on
+`backend="asyncio"` handlers may await what is asyncio's, in the same time. It runs a loop of its own: use it
+in a plain `def`.
+"""
+
+from kissapi.extras.testing.answer import Answer
+from kissapi.extras.testing.client import Client
+
+__all__ = ["Answer", "Client"]

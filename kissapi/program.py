@@ -1,0 +1,222 @@
+"""Program: a process that serves until it is told to stop: its servers, its signals, its restart, its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from kissapi.awaitables import running_loop
+from kissapi.notify import notify
+from kissapi.restart import Heir, inheritance
+from kissapi.restart import signals as restart_signals
+
+if TYPE_CHECKING:
+    from kissapi.log import Log
+    from kissapi.server import Server
+
+_PATIENCE = 1.0  # seconds from a second signal to an end without further ado
+
+
+def serve(*servers: Server) -> None:
+    """Serve several servers, each with its address, protocol and router, on one event loop, until a signal.
+
+    SIGINT (Ctrl-C) and SIGTERM stop all of them gracefully, a second one at once; SIGHUP and SIGUSR2 start
+    the program anew and hand the listening sockets over: see `kissapi.restart`.
+
+    Raises `ValueError` for servers that need different event loops, and `SystemExit` with one line that says
+    what to do if one of them cannot listen.
+
+        serve(Server(port=8000, router=router), Server("127.0.0.1", 9000, router=admin))
+    """
+    Program(list(servers)).run()
+
+
+class Program:
+    """The servers of this process, and what becomes of them."""
+
+    def __init__(self, servers: list[Server]) -> None:
+        if not servers:
+            raise ValueError("there is nothing to serve: serve(Server(…))")
+        if len({(server.backend, server.loop_factory) for server in servers}) > 1:
+            raise ValueError("servers that run together have one backend and one loop_factory")
+        self.servers = servers
+        self.heir: Heir | None = None  # who has taken over
+        self._next: Heir | None = None  # who is about to
+        self._handed: list[tuple[str, list[socket.socket]]] = []  # the listening sockets, for heirs
+        self._serving = False
+        self._signalled = False
+        self._loop: Any = None
+        self._ended: Any = None  # a future: the heir has ended, or there is none
+        self._watchdog: threading.Timer | None = None
+
+    def run(self) -> None:
+        """Serve, and return at the end. Raises `SystemExit` if it cannot begin, or as its heir ended."""
+        try:
+            running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise RuntimeError("server.loop() starts an event loop, and one runs here: await server.run()")
+        first = self.servers[0]
+        try:
+            first._backend().run(self._serve(), first.loop_factory)
+        except OSError as error:
+            if not hasattr(error, "cannot_listen"):
+                raise
+            if not _in_main_thread():
+                raise  # SystemExit would end a thread without a word
+            raise SystemExit(f"kissapi: {error.strerror}") from None
+        finally:
+            if self._watchdog is not None:
+                self._watchdog.cancel()
+            self._close_handed()
+        if self.heir is not None and (code := self.heir.ended()):
+            raise SystemExit(code)
+
+    async def _serve(self) -> None:
+        loop = self._loop = running_loop()
+        ends = (signal.SIGINT, signal.SIGTERM)
+        handlers: dict[int, Any] = {}
+        if _in_main_thread():
+            handlers |= dict.fromkeys(ends, self._on_end)
+            handlers |= dict.fromkeys(restart_signals(), self._on_restart)
+        before = {number: signal.getsignal(number) for number in handlers}
+        for number, handler in handlers.items():
+            try:
+                loop.add_signal_handler(number, _nothing)  # so that a signal wakes the loop
+            except NotImplementedError:  # asyncio on Windows, which wakes by itself
+                pass
+            signal.signal(number, handler)
+        try:
+            await self._serve_all(loop)
+        finally:
+            for number in handlers:
+                signal.signal(number, signal.SIG_DFL if number in ends else before[number])
+                try:
+                    loop.remove_signal_handler(number)
+                except NotImplementedError:
+                    pass
+
+    async def _serve_all(self, loop: Any) -> None:
+        self._ended = loop.create_future()
+        started: list[Server] = []
+        try:
+            for server in self.servers:
+                await server.__aenter__()
+                started.append(server)
+            inheritance.ready()
+            if inheritance.line is not None:
+                loop.add_reader(inheritance.line, self._hear_guardian)
+            notify("READY=1")
+            self._serving = True
+        except BaseException:
+            for server in reversed(started):
+                await server.__aexit__()
+            raise
+        if self._signalled:  # while they began
+            for server in started:
+                server.stop()
+        for life in [loop.create_task(server._until_stopped()) for server in started]:
+            await life
+        if self.heir is not None or self._next is not None:
+            await self._ended  # as its guardian
+
+    # Signals: Python calls these between two steps of whatever runs, even of a handler that holds up the
+    # loop.
+
+    def _on_end(self, number: int, frame: object) -> None:
+        for heir in (self.heir, self._next):
+            if heir is not None:
+                self._close_handed()  # or who connects would wait for nobody
+                heir.signal(number)
+        if not self._signalled:
+            self._signalled = True
+            notify("STOPPING=1")
+            for server in self.servers:
+                server.stop()
+            return
+        for server in self.servers:
+            server._forced = True
+        if self._watchdog is None:
+            # Not the loop's business: it may be held up, and at exit Python joins the threads of executors.
+            self._watchdog = threading.Timer(_PATIENCE, os._exit, (1,))
+            self._watchdog.daemon = True
+            self._watchdog.start()
+
+    def _on_restart(self, number: int, frame: object) -> None:
+        self._loop.call_soon_threadsafe(self.restart)
+
+    # Restart
+
+    def restart(self) -> None:
+        """Start the program anew, and leave once that one serves."""
+        if self._signalled or self._next is not None or not self._serving:
+            return
+        if not self._handed:
+            self._handed = [
+                (name, [sock.dup() for sock in socks])
+                for server in self.servers
+                for name, socks in server._bound
+            ]
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            self._next = Heir(self._handed, self._loop, self._hear_heir)
+        except OSError as error:
+            self._stay(f"a new process cannot be started: {error}")
+
+    def _hear_heir(self, heir: Heir) -> None:
+        code = heir.ended()
+        if heir is self._next and code is not None:
+            self._next = None
+            if not self._signalled:
+                self._stay(f"the new process ended with exit code {code} before it served")
+            elif self.heir is None:
+                self._ended.set_result(None)
+        elif heir is self._next and heir.ready and not self._signalled:
+            before, self.heir, self._next = self.heir, heir, None
+            notify("READY=1", f"STATUS=process {heir.process.pid} serves")
+            self._say().info(f"process {heir.process.pid} has taken over")
+            if before is not None:
+                before.leave()
+            else:
+                for server in self.servers:
+                    server._leave()
+        elif heir is self.heir and code is not None and not self._ended.done():
+            self._ended.set_result(None)
+
+    def _stay(self, why: str) -> None:
+        notify("READY=1")
+        log = self._say()
+        log.error(f"{why}; the old one goes on")
+        log.flush()
+
+    def _say(self) -> Log:
+        """The log of the first server, which after its end has one no more."""
+        server = self.servers[0]
+        return server.service.log if server.service is not None else server._make_log()
+
+    def _hear_guardian(self) -> None:
+        line = inheritance.line
+        told = inheritance.told_to_leave()
+        if told is None:
+            self._loop.remove_reader(line)
+        elif told:
+            for server in self.servers:
+                server._leave()
+
+    def _close_handed(self) -> None:
+        for _, socks in self._handed:
+            for sock in socks:
+                sock.close()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

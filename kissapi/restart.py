@@ -1,0 +1,143 @@
+"""Restart: a new process takes over the listening sockets, and only then does the old one end.
+
+Law: there is always somebody who accepts. An heir is ready before we leave; one that fails leaves us where
+we are. The first process stays, as a guardian that serves nobody, so that its number and its exit code remain
+those of the service.
+
+The heir is the same command with the same arguments. It is handed the sockets, by the addresses they stand
+for, and a line to its guardian: it says R on it when it is ready, and leaves when it hears L.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kissapi.address import Address
+
+VARIABLE = "KISSAPI_HEIR"  # line=5;127.0.0.1:8000=6;unix:/run/app.sock=7
+READY, LEAVE = b"R", b"L"
+
+Handed = list[tuple[str, list[socket.socket]]]  # sockets, by the address that was asked for
+
+
+class Inheritance:
+    """What an heir has been handed, if this process is one."""
+
+    def __init__(self, text: str) -> None:
+        self._sockets: list[tuple[str, socket.socket]] = []
+        self.line: socket.socket | None = None
+        for entry in text.split(";") if text else []:
+            name, _, number = entry.rpartition("=")
+            sock = socket.socket(fileno=int(number))
+            sock.set_inheritable(False)
+            sock.setblocking(False)
+            if name == "line":
+                self.line = sock
+            else:
+                self._sockets.append((name, sock))
+
+    def take(self, address: Address) -> list[socket.socket]:
+        """The sockets that were handed down for `address`; none if there are none."""
+        taken = [sock for name, sock in self._sockets if name == str(address)]
+        if address.port == 0 and not address.path and address.fd < 0:
+            taken = taken[:1]  # of several free ports, one each
+        self._sockets = [entry for entry in self._sockets if entry[1] not in taken]
+        return taken
+
+    def ready(self) -> None:
+        """Tell the guardian that we serve, and close what is no longer served."""
+        for _, sock in self._sockets:
+            sock.close()
+        self._sockets.clear()
+        if self.line is not None:
+            self.line.send(READY)
+
+    def told_to_leave(self) -> bool | None:
+        """What the line has to say: True to leave, None once there is no guardian any more."""
+        assert self.line is not None
+        try:
+            data = self.line.recv(16)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self.line.close()
+            self.line = None
+            return None
+        return LEAVE in data
+
+
+inheritance = Inheritance(os.environ.pop(VARIABLE, ""))  # popped: the processes that we start are no heirs
+
+
+class Heir:
+    """A process that has been started to take over; `heard` is called when it is ready or has ended."""
+
+    def __init__(self, handed: Handed, loop: Any, heard: Callable[[Heir], None]) -> None:
+        import subprocess  # 10 ms to import, and most servers never restart
+
+        self.ready = False
+        self._loop = loop
+        self._heard = heard
+        self._line, theirs = socket.socketpair()
+        self._line.setblocking(False)
+        named = [("line", theirs), *((name, sock) for name, socks in handed for sock in socks)]
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, *sys.orig_argv[1:]],
+                env={**os.environ, VARIABLE: ";".join(f"{name}={sock.fileno()}" for name, sock in named)},
+                pass_fds=[sock.fileno() for _, sock in named],
+                process_group=0,  # or Ctrl-C would reach it twice: from the terminal, and from us
+            )
+        except BaseException:
+            self._line.close()
+            raise
+        finally:
+            theirs.close()
+        loop.add_reader(self._line, self._read)
+
+    def leave(self) -> None:
+        """Tell it that another has taken over."""
+        try:
+            self._line.send(LEAVE)
+        except OSError:
+            pass  # it has ended
+
+    def signal(self, number: int) -> None:
+        """Pass a signal on."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def ended(self) -> int | None:
+        """Its exit code, if it has ended: of a signal, what a shell makes of it."""
+        code = self.process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def _read(self) -> None:
+        try:
+            data = self._line.recv(16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self.ready = self.ready or READY in data
+        if not data:
+            self._loop.remove_reader(self._line)
+            self._line.close()
+            self.process.wait()  # its end of the line is closed: it ends now
+        self._heard(self)
+
+
+def signals() -> Iterable[signal.Signals]:
+    """Those that ask for a restart, where there are any."""
+    names = ["SIGHUP", "SIGUSR2"]
+    if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
+        names.remove("SIGHUP")  # who closes the window of a terminal wants no new server in it
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]

@@ -1,0 +1,155 @@
+"""Restart: a new process takes over, and nobody is refused or cut off meanwhile."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.served import Served
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+
+ROOT = Path(__file__).parent.parent
+
+APP = """
+import os, sys
+from kissapi import Request, Router, Server, serve, sleep
+{top}
+router = Router()
+
+@router.get("/pid")
+async def pid(req: Request):
+    return str(os.getpid())
+
+@router.get("/sleep")
+async def slow(req: Request):
+    await sleep(0.6)
+    return str(os.getpid())
+
+options = dict(router=router, backend={backend!r}, access_log=False)
+serve(Server(bind="127.0.0.1:0", **options), Server(bind="127.0.0.1:0", **options))
+"""
+
+
+@contextmanager
+def app(tmp_path: Path, backend: str) -> Iterator[Served]:
+    write(tmp_path, backend)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Served([sys.executable, tmp_path / "app.py"], env=env) as served:
+        yield served
+
+
+def write(tmp_path: Path, backend: str, top: str = "") -> None:
+    (tmp_path / "app.py").write_text(APP.format(backend=backend, top=top))
+
+
+def pid(served: Served) -> int:
+    return int(served.get("/pid"))
+
+
+def wait_for_another(served: Served, before: int) -> int:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        now = pid(served)
+        if now != before:
+            return now
+        time.sleep(0.01)
+    raise AssertionError("nobody took over")
+
+
+def test_the_new_process_serves_and_the_old_one_guards_it(tmp_path: Path, backend: str) -> None:
+    with app(tmp_path, backend) as served:
+        first = pid(served)
+        assert first == served.process.pid
+        os.kill(first, signal.SIGHUP)
+        second = wait_for_another(served, first)
+        assert served.process.poll() is None
+        os.kill(first, signal.SIGUSR2)
+        third = wait_for_another(served, second)
+        deadline = time.monotonic() + 5
+        while Path(f"/proc/{second}").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not Path(f"/proc/{second}").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(third, 0)
+    assert served.output.count("has taken over") == 2
+
+
+def test_no_request_is_lost(tmp_path: Path, backend: str) -> None:
+    with app(tmp_path, backend) as served:
+        first = pid(served)
+        answers: list[bytes] = []
+        failures: list[Exception] = []
+        end = threading.Event()
+
+        def ask(path: str) -> None:
+            while not end.is_set():
+                try:
+                    answers.append(served.get(path))
+                except Exception as error:
+                    failures.append(error)
+
+        def keep_asking() -> None:
+            client = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+            while not end.is_set():
+                try:
+                    client.request("GET", "/pid")
+                    answers.append(client.getresponse().read())
+                except Exception as error:
+                    failures.append(error)
+            client.close()
+
+        threads = [threading.Thread(target=ask, args=(path,)) for path in ("/pid", "/sleep")]
+        threads += [threading.Thread(target=keep_asking) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            os.kill(served.process.pid, signal.SIGHUP)
+            first = wait_for_another(served, first)
+        end.set()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert len(set(answers)) >= 3
+
+
+@pytest.mark.parametrize("top", ["def broken(:", "raise KeyError('new')", "sys.exit(3)"])
+def test_one_that_cannot_start_leaves_the_old_one_serving(tmp_path: Path, backend: str, top: str) -> None:
+    with app(tmp_path, backend) as served:
+        first = pid(served)
+        write(tmp_path, backend, top)
+        os.kill(first, signal.SIGHUP)
+        for _ in range(60):
+            assert pid(served) == first
+            time.sleep(0.01)
+        write(tmp_path, backend)
+        second = first
+        deadline = time.monotonic() + 10
+        while second == first and time.monotonic() < deadline:
+            os.kill(first, signal.SIGHUP)
+            time.sleep(0.1)
+            second = pid(served)
+        assert second != first
+    assert "before it served; the old one goes on" in served.output
+
+
+def test_an_heir_that_dies_ends_its_guardian_with_its_code(tmp_path: Path, backend: str) -> None:
+    with pytest.raises(AssertionError, match="137"), app(tmp_path, backend) as served:
+        first = pid(served)
+        os.kill(first, signal.SIGHUP)
+        os.kill(wait_for_another(served, first), signal.SIGKILL)
+        assert served.process.wait(5) == 128 + signal.SIGKILL
+
+
+def test_it_may_be_ended_while_it_begins_anew(tmp_path: Path, backend: str) -> None:
+    with app(tmp_path, backend) as served:
+        os.kill(served.process.pid, signal.SIGHUP)
