@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -30,6 +31,11 @@ async def hello(req: Request) -> str:
 @router.get("/last")
 async def last(req: Request) -> Response:
     return Response("bye", headers={"Connection": "close"})
+
+
+@router.get("/pid")
+async def pid(req: Request) -> str:
+    return str(os.getpid())
 
 
 @router.get("/counts")

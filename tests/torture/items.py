@@ -13,6 +13,7 @@ from tests.torture.floods import floods
 from tests.torture.handlers import handlers
 from tests.torture.logs import logs
 from tests.torture.resets import resets
+from tests.torture.restarts import restarts
 from tests.torture.stops import stops
 
 if TYPE_CHECKING:
@@ -20,5 +21,5 @@ if TYPE_CHECKING:
 
 ITEMS: dict[str, Callable[[str, Scale], str]] = {
     item.__name__: item
-    for item in (handlers, resets, bodies, floods, logs, descriptors, crowds, churn, stops)
+    for item in (handlers, resets, bodies, floods, logs, descriptors, crowds, churn, stops, restarts)
 }

@@ -23,12 +23,13 @@ class Scale(NamedTuple):
     shortages: int  # of descriptors
     resets: int  # rounds
     stops: int
+    restarts: int
 
 
-SHORT = Scale(30, 0.6, 2.0, 0.02, 64 * MIB, MIB, 2000, 200, 4000, False, MIB // 4, 1, 1, 1)
+SHORT = Scale(30, 0.6, 2.0, 0.02, 64 * MIB, MIB, 2000, 200, 4000, False, MIB // 4, 1, 1, 1, 2)
 FULL = Scale(
     500, 8.0, 2.0, 0.0, 1024 * MIB, 16 * MIB,
     int(os.environ.get("REQUESTS") or 1_000_000), int(os.environ.get("CONNECTIONS") or 100_000),
     60_000, True, 4 * MIB, 3, 10,
-    int(os.environ.get("STOPS") or 50),
+    int(os.environ.get("STOPS") or 50), int(os.environ.get("RESTARTS") or 50),
 )  # fmt: skip
