@@ -28,6 +28,9 @@ address.py      where a server listens, as people write it
 sockets.py      binding and accepting
 notify.py       what systemd is told
 tls.py          the context of new TLS handshakes, and the files that its certificate comes from
+trust.py        the proxies whose word about their clients is taken
+forwarded.py    what they say in fields of the head
+proxy_protocol.py  what they say in front of the connection
 server.py       the life of a server
 program.py      a process that serves: its signals, its end
 restart.py      a new process that takes over the listening sockets

@@ -46,6 +46,17 @@ def answer(connection: Connection, request: Request, result: Any) -> bytes:
                 size = len(usual) - usual.index(b"\r\n\r\n") - 4
                 service.answered.append((request, 200, size, connection.started))
             return usual
+    elif service.parser_encodes_results and not isinstance(result, Response):
+        try:
+            data = connection.parser.encode_result(result)
+            if not isinstance(data, bytes):
+                raise TypeError(f"{type(connection.parser).__name__}.encode_result must return bytes, not {data!r}")
+        except Exception as error:
+            result = service.failure(request, error)
+        else:
+            if service.answered is not None:
+                service.answered.append((request, 200, len(data), connection.started))
+            return data
     try:
         return _encode(connection, request, respond(result), tail)
     except Exception as error:
@@ -60,6 +71,9 @@ def _encode(connection: Connection, request: Request, response: Response, tail: 
     response.prepare(request)
     body, status = response.body, response.status
     bodyless = request.method == "HEAD" or status in (204, 205, 304)  # RFC 9110 §6.4.1, §15.3.6
+    if status == 426:  # its field Upgrade counts only with an option of that name (RFC 9110 §7.8)
+        other = b"close" if connection.close_after else b"keep-alive"
+        tail = service.tail[:-2] + b"Connection: Upgrade, " + other + b"\r\n\r\n"
     size = 0
     if service.parser_encodes:
         data = _encode_by_parser(connection, request, response)

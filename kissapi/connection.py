@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.answer import answer
 from kissapi.fail import Fail
-from kissapi.upload import ENOUGH, Upload
+from kissapi.upload import CONTINUE, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,6 @@ CLOSING, CLOSED, UPGRADED = "CLOSING", "CLOSED", "UPGRADED"
 
 NEVER = float("inf")
 BATCH = 64 * 1024  # answers to pipelined requests are joined into one write, up to about this size
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection:
@@ -51,6 +50,7 @@ class Connection:
         "__weakref__",
         # of the connection
         "service",
+        "peer",  # the address of the client, if a proxy tells it (PROXY protocol); () if it does not know
         "transport",
         "state",
         "close_after",  # the answer in hand is the last one
@@ -76,8 +76,9 @@ class Connection:
         "protocol",  # that the connection is handed over to
     )  # fmt: skip
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, peer: tuple[Any, ...] | None = None) -> None:
         self.service = service
+        self.peer = peer
         self.transport: Any = None
         self.state = IDLE
         self.close_after = False
@@ -113,7 +114,7 @@ class Connection:
 
     def data_received(self, data: bytes) -> None:
         if self.state is not IDLE or not self.writable:
-            self._hold(data)
+            self.hold(data)
             return
         service = self.service
         start = service.clock()
@@ -160,7 +161,7 @@ class Connection:
             if not data or self.close_after:
                 break
             if self.state is not IDLE:
-                self._hold(data)
+                self.hold(data)
                 break
             now = service.clock()
             if now - start > service.slow:
@@ -172,7 +173,7 @@ class Connection:
                 self._flush(b"".join(out))
                 out, size = [], 0
                 if not self.writable:  # it has become so
-                    self._hold(data)  # type: ignore[unreachable]
+                    self.hold(data)  # type: ignore[unreachable]
                     reply = b""
                     break
         if out:
@@ -197,7 +198,7 @@ class Connection:
         else:
             if self.stream is not None:
                 self.stream.on_eof()
-            self._watch_client()
+            self.watch_client()
         return bool(self.transport.can_write_eof())  # over TLS there is no way to send on
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -226,7 +227,7 @@ class Connection:
         elif self.state is IDLE:
             self._go_on()
         else:
-            self._watch_client()
+            self.watch_client()
 
     def tick(self, now: float) -> None:
         """The deadline has passed."""
@@ -252,7 +253,7 @@ class Connection:
         elif self.service.is_gone(self.transport):
             self.transport.abort()
         else:
-            self._watch_client()
+            self.watch_client()
 
     def abort(self, why: str) -> None:
         """End at once; `why` is for the log, if a request is in hand."""
@@ -321,9 +322,9 @@ class Connection:
         self.state = BUSY
         self.request = request
         self.task = task
-        self._watch_client()
+        self.watch_client()
         if data:
-            self._hold(data)
+            self.hold(data)
         task.add_done_callback(self._handler_done)
 
     def _handler_done(self, task: Any) -> None:
@@ -334,7 +335,7 @@ class Connection:
             return
         self.state = IDLE
         if self.upload is not None:
-            # A rest of the body, or what stands in its place, is not the start of the next message.
+            # A rest of the body, or what came in its place, is not the start of the next message.
             self.close_after = self.close_after or not self.upload.ended or self.upload.error is not None
             self.upload = None
         try:
@@ -345,6 +346,18 @@ class Connection:
         self._flush(answer(self, request, result))
         if self.state is IDLE:
             self._go_on()
+
+    def _refuse(self, request: Request, error: Exception) -> bytes:
+        """The answer to a message that cannot be read; the connection ends with it."""
+        service = self.service
+        if not isinstance(error, Fail):
+            service.log.warning(f"{type(self.parser).__name__} cannot read a message: {error!r}")
+            error = Fail(400, "Bad Request")
+        self.close_after = True
+        self.request = None
+        for name in ("method", "path"):
+            request.__dict__.setdefault(name, "-")  # it did not come so far; the log must not say "GET /"
+        return answer(self, request, service.failure(request, error))
 
     # A body that its handler takes as it comes
 
@@ -359,68 +372,11 @@ class Connection:
             self.parser.limit_body(target.max_body if target is not None else service.limits.max_body)
         if target is None or not target.stream or not hasattr(self.parser, "take_body"):
             return False
-        upload = self.upload = request._upload = Upload(self)
+        upload = self.upload = request._upload = Upload(self, request)
         upload.feed(self.parser.take_body())
         task = service.spawn(upload.serve(service.handle(request)))
         self._wait_for_handler(request, task, b"")
         return True
-
-    def _take_body(self, upload: Upload, request: Request, data: bytes) -> None:
-        parser = self.parser
-        self.fed += len(data)
-        try:
-            parser.feed_data(data)
-        except Exception as error:
-            self.close_after = True  # and what is behind it is not looked at
-            upload.end(error if isinstance(error, Fail) else Fail(400, "Bad Request"))
-            return
-        if parser._finished:
-            piece, request.body = request.body, b""
-            upload.feed(piece)
-            upload.end()
-            if parser.unread:
-                self._hold(parser.unread)
-        else:
-            upload.feed(parser.take_body())
-            if upload.size >= ENOUGH:
-                self._pause_reading()
-                upload.paused = self.service.time()
-        self._watch_client()
-
-    def want_body(self) -> None:
-        """The handler wants the next piece of the body."""
-        upload = self.upload
-        if upload is None or self.state is CLOSED:
-            return
-        if not upload.ended and getattr(self.parser, "expects_continue", False):
-            self.parser.expects_continue = False
-            self.since = self.service.time()
-            self.transport.write(CONTINUE)
-            self._watch_client()
-        if not self.reading and not self.pending:
-            self.since += self.service.time() - upload.paused  # the client is not to blame for that
-            self._resume_reading()
-            self._watch_client()
-
-    def body_left(self) -> float:
-        """How many bytes of the upload in hand are yet to come; infinity if none will, or nobody knows."""
-        if self.upload is None or self.upload.error is not None or self.state is CLOSED:
-            return NEVER
-        if self.upload.ended:
-            return 0
-        return NEVER if self.parser.expects_continue else self.parser.body_left()
-
-    def _refuse(self, request: Request, error: Exception) -> bytes:
-        """The answer to a message that cannot be read; the connection ends with it."""
-        service = self.service
-        if not isinstance(error, Fail):
-            service.log.warning(f"{type(self.parser).__name__} cannot read a message: {error!r}")
-            error = Fail(400, "Bad Request")
-        self.close_after = True
-        self.request = None
-        for name in ("method", "path"):
-            request.__dict__.setdefault(name, "-")  # it did not come so far; the log must not say "GET /"
-        return answer(self, request, service.failure(request, error))
 
     # Answers that take the wire
 
@@ -438,7 +394,7 @@ class Connection:
     def _hand_over(self) -> None:
         self.parser = None
         self.deadline = NEVER
-        self._resume_reading()  # first, for the protocol may pause it
+        self.resume_reading()  # first, for the protocol may pause it
         self.protocol.connection_made(self.transport)
         data, self.pending = self.pending, b""
         if data:
@@ -477,7 +433,7 @@ class Connection:
 
     # The connection
 
-    def _hold(self, data: bytes) -> None:
+    def hold(self, data: bytes) -> None:
         """Keep what came while an answer is awaited, and let no more come."""
         if self.state is CLOSING or self.state is CLOSED:
             return
@@ -485,21 +441,20 @@ class Connection:
             self.protocol.data_received(data)
             return
         if self.upload is not None and not self.upload.ended:
-            assert self.request is not None
-            self._take_body(self.upload, self.request, data)
+            self.upload.take(data)
             return
         if not self.pending:
             self.arrived = self.service.clock()
         self.pending += data
-        self._pause_reading()
-        self._watch_client()
+        self.pause_reading()
+        self.watch_client()
 
-    def _pause_reading(self) -> None:
+    def pause_reading(self) -> None:
         if self.reading:
             self.reading = False
             self.transport.pause_reading()
 
-    def _resume_reading(self) -> None:
+    def resume_reading(self) -> None:
         if not self.reading:
             self.reading = True
             self.transport.resume_reading()
@@ -521,7 +476,7 @@ class Connection:
     def _give_the_wire(self) -> None:
         """To an answer that takes it, if the one that has just gone out was the last before it."""
         if self.stream is not None and self.task is None:
-            self._watch_client()
+            self.watch_client()
             self.task = self.service.spawn(self.stream.run())
             self.task.add_done_callback(self._stream_done)
         elif self.state is UPGRADED and self.parser is not None:
@@ -550,7 +505,7 @@ class Connection:
         if not self.pending:
             self.arrived = 0.0
         if self.state is IDLE and self.writable:
-            self._resume_reading()
+            self.resume_reading()
 
     def _settle(self) -> None:
         """Nothing is in hand, or half a message: wait for more, or end."""
@@ -584,9 +539,9 @@ class Connection:
         except OSError:  # the client has broken the connection, and we have yet to be told
             transport.abort()
             return
-        self._resume_reading()
+        self.resume_reading()
 
-    def _watch_client(self) -> None:
+    def watch_client(self) -> None:
         """What is not read tells nothing: a client that breaks the connection must be looked for."""
         if not self.writable or self.state not in (BUSY, STREAMING):
             return

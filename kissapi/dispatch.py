@@ -37,13 +37,8 @@ class Target:
 
     def __init__(self, route: Route, max_body: int, most: int) -> None:
         check_names(route.segments, route.path)
-        owner, above = route.chain[-1], route.chain[:-1]
-        before = [hook.function for router in above for hook in router._before if hook.nested]
-        before += [hook.function for hook in owner._before]
-        after = [hook.function for hook in owner._after]
-        after += [hook.function for router in reversed(above) for hook in router._after if hook.nested]
         self.route = route
-        self.call: Call = compose(route.handler, before, after)
+        self.call: Call = compose(route.handler, route.before, route.after)
         tables = [router._on_error for router in reversed(route.chain) if router._on_error]
         if tables:
             self.call = answer_errors(self.call, tables)

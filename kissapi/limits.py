@@ -7,7 +7,9 @@ Sizes are in bytes, times in seconds.
 from __future__ import annotations
 
 # With 0 of these nobody would be served, and no error would say why.
-_AT_LEAST_ONE = frozenset(("body_rate", "max_connections", "max_threads", "read_size"))
+_AT_LEAST_ONE = frozenset(
+    ("body_rate", "max_connections", "max_memory", "max_requests", "max_threads", "read_size")
+)
 
 
 class Limits:
@@ -45,6 +47,11 @@ class Limits:
     max_threads: int = 40  # worker threads for `def` handlers and `to_thread`; the rest wait in a queue
     backlog: int = 2048  # connections the kernel may hold before we accept them
 
+    # Workers; see `kissapi.workers`. Of several servers of a program, the lowest number counts
+    worker_timeout: float = 30.0  # one that does not answer its master for so long is replaced
+    max_requests: int | None = None  # a worker that has had so many is replaced
+    max_memory: int | None = None  # one that has more (resident, shared pages included) is replaced
+
     def __init__(self, **changes: float | None) -> None:
         for name, value in changes.items():
             if name not in Limits.__annotations__:
@@ -52,7 +59,7 @@ class Limits:
                 raise TypeError(
                     f"{name!r} is neither an argument of Server nor a limit; the limits are: {known}"
                 )
-            if value is not None or name != "max_connections":
+            if value is not None or getattr(Limits, name) is not None:
                 seconds = name.endswith("_timeout")
                 least = 1 if name in _AT_LEAST_ONE else 0
                 kinds = (int, float) if seconds else int

@@ -104,7 +104,7 @@ class Log:
 
     def error(self, text: str, error: BaseException | None = None) -> None:
         """A line of level ERROR, and the traceback of `error` below it."""
-        self._line("ERROR", text if error is None else f"{text}\n{_traceback(error)}")
+        self._line("ERROR", text if error is None else f"{text}\n{traceback_of(error)}")
 
     def failure(self, request: Request, handler: str, error: BaseException) -> None:
         """A handler or hook has raised `error`."""
@@ -150,8 +150,7 @@ class Log:
             self._dropped += text.count("\n")
             return
         if self._dropped:
-            said = f"nobody reads this log fast enough: {self._dropped} lines are missing here"
-            text = f"{time.strftime('%H:%M:%S')} {self._levels['WARNING']} {said}\n{text}"
+            text = self._missing(self._dropped) + text
             self._dropped = 0
         self._backlog += text.encode(self._encoding, "backslashreplace")
         self._drain(pipe)
@@ -168,6 +167,9 @@ class Log:
         while backlog and room.poll(0):
             end = backlog.rfind(b"\n", 0, most) + 1
             del backlog[: os.write(pipe, backlog[: end or most])]
+
+    def _missing(self, lines: int) -> str:
+        return f"{time.strftime('%H:%M:%S')} {self._levels['WARNING']} {missing(lines)}\n"
 
     def _line(self, level: str, text: str) -> None:
         self._format()
@@ -220,6 +222,11 @@ def escape(text: str) -> str:
     )
 
 
+def missing(lines: int) -> str:
+    """What stands in place of lines that found no room."""
+    return f"nobody reads this log fast enough: {lines} lines are missing here"
+
+
 def foreign_await(error: BaseException) -> str | None:
     """What to say if `error` comes of awaiting what is asyncio's where no asyncio runs; else None."""
     ours = sys.modules.get("kissapi.backends.loop")
@@ -243,7 +250,8 @@ def foreign_await(error: BaseException) -> str | None:
     return None
 
 
-def _traceback(error: BaseException) -> str:
+def traceback_of(error: BaseException) -> str:
+    """The traceback of `error`, each line escaped."""
     import traceback  # costs 3 ms, and most servers never need it
 
     lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")

@@ -13,6 +13,7 @@ What it may have besides (looked up once, when the server starts):
     def should_keep_alive(self): ... # whether the connection goes on; without it, HTTP's rule
     def feed_eof(self): ...          # the client sends no more; the message may be complete now
     def encode(self, response): ...  # the bytes of the answer (a `Response`); without it, HTTP/1.1
+    def encode_result(self, result): # beside `encode`: the bytes of what a handler returned, if no Response
     def reset(self, request): ...    # start over with the next message; without it, a new parser is made
     limits                           # is set to the server's `Limits` before the first byte
     begun = True                     # False while only what may stand before a message has come

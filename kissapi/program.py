@@ -17,6 +17,7 @@ from kissapi.restart import signals as restart_signals
 if TYPE_CHECKING:
     from kissapi.log import Log
     from kissapi.server import Server
+    from kissapi.workers import Workers
 
 _PATIENCE = 1.0  # seconds from a second signal to an end without further ado
 
@@ -43,7 +44,12 @@ class Program:
             raise ValueError("there is nothing to serve: serve(Server(…))")
         if len({(server.backend, server.loop_factory) for server in servers}) > 1:
             raise ValueError("servers that run together have one backend and one loop_factory")
+        asked = {server.workers for server in servers if server.workers is not None}
+        if len(asked) > 1:
+            raise ValueError(f"servers that run together have the same workers: one number, not {asked}")
         self.servers = servers
+        self._workers = asked.pop() if asked else None
+        self._members: list[Server] | list[Workers] = servers  # who begins, stops and leaves
         self.heir: Heir | None = None  # who has taken over
         self._next: Heir | None = None  # who is about to
         self._handed: list[tuple[str, list[socket.socket]]] = []  # the listening sockets, for heirs
@@ -63,7 +69,10 @@ class Program:
             raise RuntimeError("server.loop() starts an event loop, and one runs here: await server.run()")
         first = self.servers[0]
         try:
-            first._backend().run(self._serve(), first.loop_factory)
+            if self._workers is not None:
+                self._run_master(self._workers)
+            else:
+                first._backend().run(self._serve(), first.loop_factory)
         except OSError as error:
             if not hasattr(error, "cannot_listen"):
                 raise
@@ -76,6 +85,15 @@ class Program:
             self._close_handed()
         if self.heir is not None and (code := self.heir.ended()):
             raise SystemExit(code)
+
+    def _run_master(self, count: int) -> None:
+        if not _in_main_thread():
+            raise RuntimeError("workers need signals, which reach the main thread alone: serve there")
+        from kissapi.backends.loop import Loop
+        from kissapi.workers import Workers
+
+        self._members = [Workers(self.servers, count, self._disown)]
+        Loop().run_until_complete(self._serve())
 
     async def _serve(self) -> None:
         loop = self._loop = running_loop()
@@ -103,27 +121,46 @@ class Program:
 
     async def _serve_all(self, loop: Any) -> None:
         self._ended = loop.create_future()
-        started: list[Server] = []
+        started: list[Any] = []
         try:
-            for server in self.servers:
-                await server.__aenter__()
-                started.append(server)
-            inheritance.ready()
-            if inheritance.line is not None:
-                loop.add_reader(inheritance.line, self._hear_guardian)
-            notify("READY=1")
+            for member in self._members:
+                await member.__aenter__()
+                started.append(member)
+            self._begun()
             self._serving = True
         except BaseException:
-            for server in reversed(started):
-                await server.__aexit__()
+            for member in reversed(started):
+                await member.__aexit__()
             raise
         if self._signalled:  # while they began
-            for server in started:
-                server.stop()
-        for life in [loop.create_task(server._until_stopped()) for server in started]:
+            self._stop_all()
+        for life in [loop.create_task(member._until_stopped()) for member in started]:
             await life
         if self.heir is not None or self._next is not None:
             await self._ended  # as its guardian
+
+    def _begun(self) -> None:
+        """All serve: tell whoever waits for that."""
+        inheritance.ready()
+        if inheritance.line is not None:
+            self._loop.add_reader(inheritance.line, self._hear_guardian)
+        notify("READY=1")
+
+    def _stop_all(self) -> None:
+        for member in self._members:
+            member.stop()
+
+    def _leave_all(self) -> None:
+        for member in self._members:
+            member._leave()
+
+    def _disown(self) -> None:
+        """In a process that was forked from this one: close what it must not keep open."""
+        for heir in (self.heir, self._next):
+            if heir is not None:
+                heir.disown()
+        inheritance.disown()
+        self._close_handed()
 
     # Signals: Python calls these between two steps of whatever runs, even of a handler that holds up the
     # loop.
@@ -136,11 +173,9 @@ class Program:
         if not self._signalled:
             self._signalled = True
             notify("STOPPING=1")
-            for server in self.servers:
-                server.stop()
+            self._stop_all()
             return
-        for server in self.servers:
-            server._forced = True
+        self._stop_all()  # the second time: at once
         if self._watchdog is None:
             # Not the loop's business: it may be held up, and at exit Python joins the threads of executors.
             self._watchdog = threading.Timer(_PATIENCE, os._exit, (1,))
@@ -159,8 +194,8 @@ class Program:
         if not self._handed:
             self._handed = [
                 (name, [sock.dup() for sock in socks])
-                for server in self.servers
-                for name, socks in server._bound
+                for member in self._members
+                for name, socks in member._bound
             ]
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
@@ -183,8 +218,7 @@ class Program:
             if before is not None:
                 before.leave()
             else:
-                for server in self.servers:
-                    server._leave()
+                self._leave_all()
         elif heir is self.heir and code is not None and not self._ended.done():
             self._ended.set_result(None)
 
@@ -205,8 +239,7 @@ class Program:
         if told is None:
             self._loop.remove_reader(line)
         elif told:
-            for server in self.servers:
-                server._leave()
+            self._leave_all()
 
     def _close_handed(self) -> None:
         for _, socks in self._handed:

@@ -127,7 +127,11 @@ class Request:
     @property
     def client(self) -> tuple[str, int] | None:
         """Address and port of the client; None for a Unix socket or where there is no connection."""
-        peer = self._connection.transport.get_extra_info("peername") if self._connection else None
+        connection = self._connection
+        if connection is None:
+            return None
+        told = connection.peer
+        peer = told if told is not None else connection.transport.get_extra_info("peername")
         return (peer[0], peer[1]) if isinstance(peer, tuple) and len(peer) >= 2 else None
 
     @property

@@ -58,6 +58,15 @@ class Inheritance:
         if self.line is not None:
             self.line.send(READY)
 
+    def disown(self) -> None:
+        """In a process that was forked from the heir: close what it was handed."""
+        for _, sock in self._sockets:
+            sock.close()
+        self._sockets.clear()
+        if self.line is not None:
+            self.line.close()
+            self.line = None
+
     def told_to_leave(self) -> bool | None:
         """What the line has to say: True to leave, None once there is no guardian any more."""
         assert self.line is not None
@@ -109,6 +118,10 @@ class Heir:
             self._line.send(LEAVE)
         except OSError:
             pass  # it has ended
+
+    def disown(self) -> None:
+        """In a process that was forked from the guardian: close the line."""
+        self._line.close()
 
     def signal(self, number: int) -> None:
         """Pass a signal on."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from errno import EACCES
 from typing import Any, NamedTuple, TypeVar
 
 from kissapi.headers import is_token
@@ -49,6 +50,19 @@ class Route(NamedTuple):
         """The whole path, mount prefixes included: `/api/v1/users/{id}`."""
         return spell(self.segments)
 
+    @property
+    def before(self) -> list[Callable[..., Any]]:
+        """The hooks that run before the handler, in their order: nested ones from the outermost router in."""
+        nested = [hook.function for router in self.chain[:-1] for hook in router._before if hook.nested]
+        return nested + [hook.function for hook in self.router._before]
+
+    @property
+    def after(self) -> list[Callable[..., Any]]:
+        """The hooks that run after the handler, in their order: nested ones from the innermost router out."""
+        own = [hook.function for hook in self.router._after]
+        above = reversed(self.chain[:-1])
+        return own + [hook.function for router in above for hook in router._after if hook.nested]
+
 
 class Mount(NamedTuple):
     """A router served below a prefix."""
@@ -76,6 +90,7 @@ class Router:
         self._after: list[Hook] = []
         self._on_error: dict[int | type[Exception], Callable[..., Any]] = {}
         self._servers = 0  # how many running servers have compiled this router
+        self._local_only: str | None = None  # if only this machine may be served: what to say of others
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} entries>"
@@ -318,6 +333,16 @@ class Router:
             raise RuntimeError(
                 "this router is being served: register routes, mounts and hooks before the server starts"
             )
+
+    def _check_addresses(self, names: Iterable[Any]) -> None:
+        """Raise `PermissionError` if other machines could reach what is for this one alone."""
+        for router in (self, *self._below()):
+            for name in names:
+                # What a socket says of itself: (host, port, …), or the path of a Unix socket.
+                if router._local_only is None:
+                    break
+                if isinstance(name, tuple) and not (name[0].startswith("127.") or name[0] == "::1"):
+                    raise PermissionError(EACCES, router._local_only.format(f"{name[0]}:{name[1]}"))
 
     def _serve(self, change: int) -> None:
         """Note that a server has started (1) or stopped (-1) serving this router and those below."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from kissapi import log as logs
 from kissapi import sockets
@@ -17,6 +17,7 @@ from kissapi.request import Request
 from kissapi.restart import Handed, inheritance
 from kissapi.router import Router
 from kissapi.service import Service
+from kissapi.share import PAUSE, Share
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from kissapi.loops import Loops
     from kissapi.tls import Password, Tls
+    from kissapi.trust import Trusted
 
 FunctionT = TypeVar("FunctionT", bound=Callable[[], Any])
 
@@ -35,13 +37,19 @@ class Server:
 
     `host` and `port` are where it listens; port 0 is a free one, which `port` and `url` then tell. `bind`,
     one address or several, takes their place: see `kissapi.address`; Unix sockets get the mode `unix_mode`.
-    `loops=4` serves on four event loops, each in a thread of its own: see `kissapi.loops`.
+    `loops=4` serves on four event loops, each in a thread of its own: see `kissapi.loops`. `workers=4` serves
+    in four processes, which a fifth one looks after: see `kissapi.workers`; each has so many loops.
     `backend` is `"asyncio"`, or `"selectors"` for a loop of our own that needs no asyncio.
     `parser_class` and `request_class` change the protocol; see `kissapi.parser`.
-    `logger`, a `logging.Logger`, gets the log instead of standard output; `access_log=False` leaves out the
-    lines of requests. `loop_factory` makes asyncio's event loop, for example `uvloop.new_event_loop`.
+    `logger`, a `logging.Logger`, gets the log instead of standard output; a class of logs such as
+    `kissapi.extras.json_log.JsonLog` writes it in its own way. `access_log=False` leaves out the lines of
+    requests. `loop_factory` makes asyncio's event loop, for example `uvloop.new_event_loop`.
+    `debug=True` shows tracebacks to clients, for development: see `kissapi.extras.debug`.
     `certfile` and `keyfile`, in PEM form, make it HTTPS. The key may be in `certfile`; if it is encrypted,
     `keyfile_password` opens it. Files that change are taken again. `ssl`, an `ssl.SSLContext`, is for more.
+    `trusted_proxies="127.0.0.1, 10.0.0.0/8, unix"` are those whose word about their clients is taken, in the
+    fields that `proxy_headers` names: see `kissapi.forwarded`. With `proxy_protocol=True` they have to say it
+    in front of each connection, too: see `kissapi.proxy_protocol`.
     `limits` are the sizes, times and counts of `kissapi.limits`: `max_body=1 << 20`.
 
     Raises `ValueError` for an unknown backend or a certificate that cannot be used, and `TypeError` for an
@@ -59,17 +67,22 @@ class Server:
         bind: str | Iterable[str] | None = None,
         unix_mode: int | None = None,
         loops: int = 1,
+        workers: int | None = None,
         router: Router | None = None,
         backend: str = "asyncio",
         parser_class: Callable[[Any], Any] = HttpParser,
         request_class: type[Request] = Request,
-        logger: Logger | None = None,
+        logger: Logger | type[logs.Log] | None = None,
         access_log: bool = True,
         loop_factory: Callable[[], Any] | None = None,
+        debug: bool | Literal["force"] = False,
         ssl: SSLContext | None = None,
         certfile: str | os.PathLike[str] | None = None,
         keyfile: str | os.PathLike[str] | None = None,
         keyfile_password: Password | None = None,
+        trusted_proxies: str | Iterable[str] | None = None,
+        proxy_headers: str | Iterable[str] | None = None,
+        proxy_protocol: bool = False,
         **limits: float | None,
     ) -> None:
         if backend not in BACKENDS:
@@ -103,9 +116,19 @@ class Server:
                 raise ValueError("bind has no address: give one, such as 127.0.0.1:8000")
             self.host, self.port = self.addresses[0].host, self.addresses[0].port
         self.unix_mode = unix_mode
+        if workers is not None:
+            if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+                raise ValueError(f"workers must be a number of processes, at least 1, not {workers!r}")
+            if not hasattr(os, "fork"):
+                raise ValueError("workers need os.fork, which this system has not: use loops=…")
         self.loops = loops
+        self.workers = workers
         self.router = router if router is not None else Router()
         self.backend = backend
+        if debug:
+            from kissapi.extras.debug import debug as show
+
+            show(self.router, force=debug == "force")
         self.parser_class = parser_class
         self.request_class = request_class
         self.logger = logger
@@ -118,6 +141,19 @@ class Server:
 
             protocols = ["http/1.1"] if self._speaks_http() else []
             self.tls = make_tls(ssl, certfile, keyfile, keyfile_password, protocols)
+        self.trusted: Trusted | None = None
+        self.proxy_fields: frozenset[str] = frozenset()
+        self.proxy_protocol = proxy_protocol
+        if trusted_proxies is not None:
+            from kissapi import forwarded
+            from kissapi.trust import Trusted
+
+            self.trusted = Trusted(trusted_proxies)
+            self.proxy_fields = forwarded.field_names(
+                forwarded.USUAL if proxy_headers is None else proxy_headers
+            )
+        elif proxy_protocol or proxy_headers is not None:
+            raise ValueError('whose word is taken? trusted_proxies="127.0.0.1" names the proxies')
         self.service: Service | None = None
         self._on_start: list[Callable[[], Any]] = []
         self._on_stop: list[Callable[[], Any]] = []
@@ -129,6 +165,10 @@ class Server:
         self._forced = False
         self._leaving = False
         self._bound: Handed = []  # the listening sockets, by what was asked for
+        # In a worker: the listening sockets, which others have as well, and what counts clients and requests.
+        self._shared: list[Any] | None = None
+        self._share: Share | None = None
+        self._around_handle: Callable[[Any], Any] | None = None
 
     def __repr__(self) -> str:
         return f"<Server {self.url} backend={self.backend!r}{'' if self.service else ' not running'}>"
@@ -199,7 +239,13 @@ class Server:
         """Start serving: `async with Server(port=0, router=router) as server: print(server.url)`."""
         if self.service is not None:
             raise RuntimeError("this server is running already")
-        self._forced = self._leaving = False
+        if self.workers is not None:
+            raise RuntimeError("workers are started by server.loop() or serve(…); this serves in one process")
+        for name in ("max_requests", "max_memory"):
+            if getattr(self.limits, name) is not None and self._shared is None:
+                raise ValueError(f"{name} is for workers, which can be replaced: Server(workers=1, {name}=…)")
+        self._forced = False
+        self._leaving = self._shared is not None
         loop = running_loop()
         backend = self._backend()
         if not isinstance(loop, backend.Loop):
@@ -208,7 +254,7 @@ class Server:
             )
         threads.limit = self.limits.max_threads
         most = self.limits.max_connections
-        listening = self._bind()
+        listening = self._bind() if self._shared is None else self._shared
         try:
             # With several loops, this one only accepts; its service has no connections.
             service, adopt = self._make_service(loop)
@@ -223,7 +269,7 @@ class Server:
                     backend.run(main, self.loop_factory)
 
                 def closed() -> None:
-                    if most is not None:
+                    if most is not None or self._share is not None:
                         loop.call_soon_threadsafe(self._room_again)
 
                 crowd = Loops(self.loops, self._make_service, run, closed)
@@ -238,15 +284,24 @@ class Server:
         self._stop_asked = loop.create_future()
         self._crowd = crowd
 
+        share = self._share
+
         def has_room() -> bool:
-            return most is None or crowd.count() < most
+            if most is not None and crowd.count() >= most:
+                return False
+            if share is None or share.has_turn(crowd.count()):
+                return True
+            loop.call_later(PAUSE, self._room_again)
+            return False
 
         self._listeners = [sockets.Listener(sock, loop, adopt, has_room, log.warning) for sock in listening]
-        if self.addresses[0].fd >= 0 and isinstance(name := listening[0].getsockname(), tuple):
-            self.host, self.port = name[:2]
-        elif not self.addresses[0].path:
-            self.port = listening[0].getsockname()[1]
+        self._locate(listening)
         self.service = service  # last: whoever sees it, sees the port too
+        if self._shared is None:
+            self._announce(log)
+        return self
+
+    def _announce(self, log: logs.Log) -> None:
         log.info(f"Serving on {self.url}")
         for address in self.addresses[1:]:
             log.info(f"Serving on {address} as well")
@@ -256,7 +311,6 @@ class Server:
             )
         if self.parser_class is HttpParser and HttpParser.library.__name__.startswith("kissapi."):
             log.info("Parsing HTTP in pure Python; with httptools installed it is faster")
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop: answer what is in hand, let idle clients deliver one more request, then close."""
@@ -273,6 +327,9 @@ class Server:
                         listener.leave()
                     else:
                         listener.close()
+                if self._share is not None:
+                    self._share.leave()
+                    self._share = None
             await sleep(0)  # what was just accepted becomes a connection
             await self._crowd.finish(lambda: self._forced)
         finally:
@@ -303,19 +360,33 @@ class Server:
     def _make_service(self, loop: Any) -> tuple[Service, Callable[[Any], None]]:
         """What `loop` serves, and what makes a connection of an accepted socket there."""
         backend = self._backend()
+        request_class = self.request_class
+        if self.trusted is not None and self.proxy_fields:
+            from kissapi.forwarded import behind
+
+            request_class = behind(self.trusted, self.proxy_fields, request_class)
         service = Service(
             loop=loop,
             spawn=backend.spawner(loop),
             router=self.router,
             parser_class=self.parser_class,
-            request_class=self.request_class,
+            request_class=request_class,
             limits=self.limits,
             log=self._make_log(),
             access_log=self.access_log,
         )
-        return service, backend.adopter(loop, service, self.tls)
+        if self._around_handle is not None:
+            service.handle = self._around_handle(service.handle)
+        adopt = backend.adopter(loop, service, self.tls)
+        if self.trusted is not None and self.proxy_protocol:
+            from kissapi.proxy_protocol import Gate
+
+            adopt = Gate(loop, service, adopt, self.trusted).enter
+        return service, adopt
 
     def _make_log(self) -> logs.Log:
+        if isinstance(self.logger, type):
+            return self.logger()
         return logs.LoggerLog(self.logger) if self.logger is not None else logs.Log()
 
     def _bind(self) -> list[Any]:
@@ -332,12 +403,20 @@ class Server:
                 listening += found
                 if address.path:
                     self._files[address.path] = sockets.file_of(address.path)
+            self.router._check_addresses([sock.getsockname() for sock in listening])
         except OSError as error:
             for sock in listening:
                 sock.close()
             error.cannot_listen = True  # type: ignore[attr-defined]
             raise
         return listening
+
+    def _locate(self, listening: list[Any]) -> None:
+        """Know the port that we got."""
+        if self.addresses[0].fd >= 0 and isinstance(name := listening[0].getsockname(), tuple):
+            self.host, self.port = name[:2]
+        elif not self.addresses[0].path:
+            self.port = listening[0].getsockname()[1]
 
     async def _until_stopped(self) -> None:
         try:
@@ -358,6 +437,8 @@ class Server:
             self._stop_asked.set_result(None)
 
     def _room_again(self) -> None:
+        if self._share is not None:
+            self._share.has(self._crowd.count())
         for listener in self._listeners:
             listener.resume()
 

@@ -88,6 +88,7 @@ class Service:
         self.parser_keeps_alive = hasattr(sample, "should_keep_alive")
         self.parser_reads_eof = hasattr(sample, "feed_eof")
         self.parser_encodes = hasattr(sample, "encode")
+        self.parser_encodes_results = self.parser_encodes and hasattr(sample, "encode_result")
         timeouts = (
             limits.handshake_timeout,
             limits.head_timeout,

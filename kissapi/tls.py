@@ -148,9 +148,7 @@ class TlsFromFiles(Tls):
             raise ValueError(f"{key_in!r} has no private key in it: {remedy}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996; some systems' settings allow less
-        context.options |= (
-            ssl.OP_NO_RENEGOTIATION
-        )  # in TLS 1.2 a client could ask for the costly part for ever
+        context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.2: the costly part, as often as a client likes
         if self._protocols:
             context.set_alpn_protocols(list(self._protocols))
         asked = False

@@ -54,10 +54,10 @@ async def start_elsewhere(server):
 Server.loop, Server.__aenter__ = loop_elsewhere, start_elsewhere
 if program.endswith(".py"):
     names = runpy.run_path(program, run_name="__main__")
-    for name in names:
-        if name.startswith("test_"):
-            names[name]()
-    if not started:
+    tests = [names[name] for name in names if name.startswith("test_")]
+    for test in tests:
+        test()
+    if not started and not tests:
         Server(router=names["router"]).loop()
 else:
     runpy.run_module(program, run_name="__main__")

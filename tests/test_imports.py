@@ -31,7 +31,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.codec": ("json re threading .compat.json .fail", "text inside HTTP; an encoder for each thread"),
     "kissapi.path": ("uuid .compat.uuid .codec .fail", "the pattern of a route"),
     "kissapi.router": (
-        ".headers .path .extras.websocket",
+        "errno .headers .path .extras.websocket",
         "what the user registers; it knows no request and no response",
     ),
     "kissapi.hooks": (".awaitables", "calls composed into one"),
@@ -52,7 +52,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.errors": (".fail .hooks .response", "what routers answer in place of what is raised"),
     "kissapi.answer": (".response .stream", "what becomes of a handler's result"),
     "kissapi.connection": (".answer .fail .upload", "the state machine of one client"),
-    "kissapi.upload": (".awaitables", "a body that a handler takes as it comes"),
+    "kissapi.upload": (".awaitables .fail", "a body that a handler takes as it comes"),
     "kissapi.stream": (".awaitables", "a body that goes out as it is made"),
     "kissapi.service": (
         "time .awaitables .connection .dispatch .fail .hooks .request .response .sockets",
@@ -61,6 +61,12 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.threads": (
         "threading contextvars queue .compat.contextvars .compat.queue .limits",
         "worker threads",
+    ),
+    "kissapi.trust": ("socket", "addresses of proxies; of socket only how one is written"),
+    "kissapi.forwarded": ("re .host .request .trust", "fields about the client; imported when a server asks"),
+    "kissapi.proxy_protocol": (
+        "re socket .trust",
+        "what comes before the first byte of a client; imported when a server asks",
     ),
     "kissapi.address": ("os", "where a server listens, as people write it"),
     "kissapi.notify": ("os socket", "what systemd is told"),
@@ -73,8 +79,8 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "kissapi.server": (
         (
-            "os threading .address .awaitables .backends .limits .log .loops .parser .program .request .restart"
-            " .router .service .sockets .tls"
+            "os threading .address .awaitables .backends .extras.debug .forwarded .limits .log .loops .parser"
+            " .program .proxy_protocol .request .restart .router .service .sockets .tls .trust"
         ),
         "the life of a server; the backend is imported when it is known",
     ),
@@ -103,6 +109,23 @@ TABLE: dict[str, tuple[str, str]] = {
         "io logging os select stat sys time traceback colorama .compat.colorama",
         "lines for people",
     ),
+    "kissapi.__main__": (
+        (
+            "argparse os sys .extras.json_log .extras.routes .flags .limits .program .reload .router .server"
+            " .target"
+        ),
+        "the command line",
+    ),
+    "kissapi.flags": ("argparse re . .limits .server", "what a command line says of a server"),
+    "kissapi.target": (
+        "importlib os sys traceback .router .server",
+        "what a name on a command line stands for",
+    ),
+    "kissapi.reload": (
+        "os signal sys threading tempfile .extras.reload_page .program .restart .target .watch",
+        "a program that starts anew when a file changes",
+    ),
+    "kissapi.watch": ("os shutil sys threading time watchfiles", "files that were imported"),
     "kissapi.extras": ("", "what it is"),
     "kissapi.compat": ("", "stand-ins, each in its file"),
     "kissapi.compat.*": ("re sys threading .compat", "what every Python has, and other stand-ins"),
@@ -133,10 +156,14 @@ DOORS: dict[str, str] = {
     "selectors": "kissapi.backends.poll kissapi.backends.epoll kissapi.backends.asyncio",
     "socket": (
         "kissapi.sockets kissapi.notify kissapi.loops kissapi.program kissapi.restart"
+        " kissapi.trust kissapi.proxy_protocol"
         " kissapi.backends.asyncio kissapi.backends.loop kissapi.backends.selectors kissapi.backends.tls"
     ),
-    "threading": "kissapi.codec kissapi.threads kissapi.program kissapi.loops kissapi.backends.loop",
-    "signal": "kissapi.program kissapi.restart kissapi.backends.loop",
+    "threading": (
+        "kissapi.codec kissapi.threads kissapi.program kissapi.loops kissapi.reload kissapi.watch"
+        " kissapi.backends.loop"
+    ),
+    "signal": "kissapi.program kissapi.restart kissapi.reload kissapi.backends.loop",
 }
 
 # Law 7.
@@ -196,10 +223,19 @@ EXTRAS = [module for module in MODULES if module.startswith("kissapi.extras.")]
 CORE = [module for module in MODULES if module not in EXTRAS]
 
 
+# Those that a word of the core stands for, imported when it is used: `@router.websocket`,
+# `Server(debug=True)`. Nothing of the core imports the command line.
+OWN = {
+    "kissapi.router": ".extras.websocket",
+    "kissapi.server": ".extras.debug",
+    "kissapi.__main__": ".extras.json_log .extras.routes",
+    "kissapi.reload": ".extras.reload_page",
+}
+
+
 @pytest.mark.parametrize("module", CORE)
 def test_the_core_imports_no_extra(module: str) -> None:
-    # The one that a method of the router stands for: `@router.websocket` imports it when it is used.
-    own = {"kissapi.extras.websocket"} if module == "kissapi.router" else set()
+    own = set(spelled(OWN.get(module, "")))
     assert {name for name in imported(module) if covers("kissapi.extras", name)} <= own
 
 

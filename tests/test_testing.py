@@ -19,12 +19,15 @@ import pytest
 
 from examples.rpc import LineParser
 from examples.rpc import server as rpc
-from kissapi import Fail, Request, Response, Router, Server, sleep, to_thread
+from kissapi import Fail, HttpParser, Request, Response, Router, Server, sleep, to_thread
 from kissapi.awaitables import running_loop
 from kissapi.extras.testing import Client
 from kissapi.extras.testing.jar import Jar
 from kissapi.extras.testing.reply import Reply
+from kissapi.response import Upgrade
 from tests.wire import split
+
+Make = Callable[..., Client]
 
 ROOT = Path(__file__).parent.parent
 router = Router()
@@ -138,11 +141,23 @@ async def cookies(req: Request) -> dict[str, str]:
 
 
 @pytest.fixture
-def client(backend: str) -> Iterator[Client]:
+def make() -> Iterator[Make]:
+    """Makes clients, and closes them after the test."""
+    clients: list[Client] = []
+
+    def make_client(*arguments: Any, **options: Any) -> Client:
+        clients.append(Client(*arguments, **options))
+        return clients[-1]
+
     told.clear()
-    client = Client(router, backend)
-    yield client
-    client.close()
+    yield make_client
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(make: Make, backend: str) -> Client:
+    return make(router, backend)
 
 
 # Requests and answers
@@ -183,10 +198,15 @@ def test_every_method_has_its_function(client: Client, method: str) -> None:
     ],
 )
 def test_a_body_of_each_kind(
-    backend: str, parser_class: Any, options: dict[str, Any], kind: str | None, body: bytes
+    make: Make,
+    backend: str,
+    parser_class: Any,
+    options: dict[str, Any],
+    kind: str | None,
+    body: bytes,
 ) -> None:
     told.clear()
-    answer = Client(router, backend, parser_class=parser_class).post("/echo", **options)
+    answer = make(router, backend, parser_class=parser_class).post("/echo", **options)
     assert answer.body == body
     headers = told[0][2]
     assert headers.get("content-type") == kind
@@ -233,9 +253,9 @@ def test_a_path_is_sent_as_a_url_has_it(client: Client) -> None:
     assert client.options("*").status == 204
 
 
-def test_headers_of_the_client_go_along(backend: str) -> None:
+def test_headers_of_the_client_go_along(make: Make, backend: str) -> None:
     told.clear()
-    client = Client(router, backend, headers={"Authorization": "me", "Accept": "a"})
+    client = make(router, backend, headers={"Authorization": "me", "Accept": "a"})
     client.get("/echo", headers=[("accept", "b"), ("Accept", "c"), ("Host", "example.org")])
     client.headers["x-late"] = "yes"
     client.get("/echo")
@@ -244,23 +264,23 @@ def test_headers_of_the_client_go_along(backend: str) -> None:
     assert (second["accept"], second["host"], second["x-late"]) == ("a", "localhost", "yes")
 
 
-def test_who_asks(backend: str) -> None:
-    assert Client(router, backend).get("/who").json == [["127.0.0.1", 50000], "http", True]
-    other = Client(router, backend, client=("10.1.2.3", 4), scheme="https")
+def test_who_asks(make: Make, backend: str) -> None:
+    assert make(router, backend).get("/who").json == [["127.0.0.1", 50000], "http", True]
+    other = make(router, backend, client=("10.1.2.3", 4), scheme="https")
     assert other.get("/who").json == [["10.1.2.3", 4], "https", True]
 
 
-def test_a_server_brings_its_settings(backend: str) -> None:
+def test_a_server_brings_its_settings(make: Make, backend: str) -> None:
     server = Server(router=router, backend=backend, max_body=5, idle_timeout=2)
-    assert Client(server).backend == backend
-    assert Client(server).post("/echo", body="123456").status == 413
-    assert Client(server, max_body=6).post("/echo", body="123456").status == 201
-    assert Client(rpc, backend).exchange(b"add 1 2\nadd 1 two\n") == b"= 3.0\n! 400 add takes numbers\n"
+    assert make(server).backend == backend
+    assert make(server).post("/echo", body="123456").status == 413
+    assert make(server, max_body=6).post("/echo", body="123456").status == 201
+    assert make(rpc, backend).exchange(b"add 1 2\nadd 1 two\n") == b"= 3.0\n! 400 add takes numbers\n"
 
 
-def test_routes_may_come_until_the_first_request(backend: str) -> None:
+def test_routes_may_come_until_the_first_request(make: Make, backend: str) -> None:
     late = Router()
-    client = Client(late, backend)
+    client = make(late, backend)
 
     @late.get("/")
     async def hello(req: Request) -> str:
@@ -425,19 +445,63 @@ def test_time_may_pass_between_pieces(client: Client) -> None:
 def test_who_is_refused_need_not_send_it_all(client: Client) -> None:
     def endless() -> Iterator[bytes]:
         while True:
-            yield b"x" * 1000
+            yield b"x" * (64 << 10)
 
     assert client.post("/refuse", body=endless()).status == 403
     assert client.post("/echo", body=endless()).status == 413
 
 
-def test_the_body_waits_for_100(client: Client) -> None:
-    answer = client.post("/echo", body="abc", headers={"Expect": "100-continue"})
-    assert answer.informational == [100]
+def test_who_is_refused_sends_no_more_while_time_passes(client: Client) -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"x" * 1000
+
+    with client.stream("POST", "/refuse", body=endless()) as answer:
+        assert answer.status == 403
+        client.wait(1)
+
+
+@pytest.mark.parametrize(("seconds", "sent_after"), [(0, 0), (0.5, 0.5), (5, 1)])
+def test_the_body_waits_a_second_for_100(make: Make, backend: str, seconds: float, sent_after: float) -> None:
+    app = Router()
+
+    @app.post("/", stream=True)
+    async def later(req: Request) -> str:
+        await sleep(seconds)
+        return "".join([piece.decode() async for piece in req.stream()])
+
+    def pieces() -> Iterator[str]:
+        told.append(client.loop.now - start)
+        yield "abc"
+
+    client = make(app, backend)
+    start = client.loop.now
+    answer = client.post("/", body=pieces(), headers={"Expect": "100-continue"})
     assert answer.text == "abc"
-    answer = client.post("/nobody", body="abc", headers={"Expect": "100-continue"})
-    assert answer.informational == []
-    assert answer.status == 404
+    assert answer.informational == ([100] if seconds < 1 else [])
+    assert told == [sent_after]
+    assert client.post("/nowhere", body=pieces(), headers={"Expect": "100-continue"}).status == 404
+    assert told == [sent_after]
+
+
+class OldParser(HttpParser):
+    """To whom all clients are old: the end of the connection is that of the body."""
+
+    def feed_data(self, data: bytes) -> None:
+        request = self._request
+        super().feed_data(data)
+        request.http_version = "1.0"
+
+
+def test_a_body_up_to_the_end_of_the_connection(make: Make, backend: str) -> None:
+    client = make(router, backend, parser_class=OldParser)
+    assert client.get("/slices").text == "breadbutter"
+    with pytest.raises(ConnectionResetError):
+        client.get("/half")
+    with client.stream("GET", "/count") as answer:
+        assert next(iter(answer)) == b"0"
+    with pytest.raises(ConnectionResetError):
+        answer.read()
 
 
 # Mistakes
@@ -461,8 +525,8 @@ def test_it_is_not_for_where_a_loop_runs(client: Client) -> None:
     asyncio.run(within())
 
 
-def test_another_protocol_has_exchange(backend: str) -> None:
-    client = Client(rpc, backend)
+def test_another_protocol_has_exchange(make: Make, backend: str) -> None:
+    client = make(rpc, backend)
     with pytest.raises(ValueError, match=r"no answer of HTTP/1.1.*exchange\(\).*! 404"):
         client.get("/")
     assert client._parser_class is LineParser
@@ -482,8 +546,8 @@ def test_bytes_for_bytes(client: Client, parser_class: Any) -> None:
     assert client.service.connections == set()
 
 
-def test_an_idle_connection_is_closed_in_time(backend: str) -> None:
-    client = Client(router, backend, idle_timeout=7)
+def test_an_idle_connection_is_closed_in_time(make: Make, backend: str) -> None:
+    client = make(router, backend, idle_timeout=7)
     line = client.stream("GET", "/count")._line
     assert not line.over
     with client.stream("GET", "/who") as answer:
@@ -539,7 +603,7 @@ def test_what_is_no_reply(data: bytes) -> None:
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
-def test_plain_functions_run_as_in_a_thread(backend: str) -> None:
+def test_plain_functions_run_as_in_a_thread(make: Make, backend: str) -> None:
     app = Router()
 
     @app.get("/")
@@ -562,7 +626,7 @@ def test_plain_functions_run_as_in_a_thread(backend: str) -> None:
     def loop(req: Request) -> str:
         return asyncio.run(asyncio.sleep(0, "a loop of its own"))
 
-    client = Client(app, backend)
+    client = make(app, backend)
     assert client.get("/").json == [[1, "set"], "set"]
     assert client.get("/raises").status == 418
     assert client.get("/loop").text == "a loop of its own"
@@ -584,7 +648,9 @@ def test_coroutines_run_beside_requests(client: Client) -> None:
         client.run(fails())
 
 
-def test_a_server_starts_and_stops_with_the_block(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_starts_and_stops_with_the_block(
+    make: Make, backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     server = Server(router=router, backend=backend)
     told.clear()
 
@@ -601,7 +667,7 @@ def test_a_server_starts_and_stops_with_the_block(backend: str, capsys: pytest.C
     async def wrong() -> None:
         raise KeyError("drawer")
 
-    with Client(server) as client:
+    with make(server) as client:
         assert client.get("/after").text == "done"
         assert told == ["start", "at once"]
     assert told == ["start", "at once", "later", "stop"]
@@ -609,9 +675,9 @@ def test_a_server_starts_and_stops_with_the_block(backend: str, capsys: pytest.C
     client.close()  # once more does no harm
 
 
-def test_who_is_left_at_the_end_is_cancelled(backend: str) -> None:
+def test_who_is_left_at_the_end_is_cancelled(make: Make, backend: str) -> None:
     told.clear()
-    client = Client(router, backend)
+    client = make(router, backend)
     client.stream("GET", "/count")
     client.close()
     assert told == ["closed"]
@@ -620,16 +686,19 @@ def test_who_is_left_at_the_end_is_cancelled(backend: str) -> None:
 def test_one_that_is_forgotten_leaves_nothing(backend: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        told.clear()
         client = Client(router, backend)
         client.get("/who")
+        client.stream("GET", "/count")
         loop = client.loop
         del client
         gc.collect()
+    assert told == ["closed"]
     if backend == "asyncio":
         assert loop.is_closed()
 
 
-def test_a_generator_that_is_let_go_is_finished(backend: str) -> None:
+def test_a_generator_that_is_let_go_is_finished(make: Make, backend: str) -> None:
     app = Router()
 
     @app.get("/")
@@ -647,7 +716,7 @@ def test_a_generator_that_is_let_go_is_finished(backend: str) -> None:
         return "none"
 
     told.clear()
-    client = Client(app, backend)
+    client = make(app, backend)
     assert client.get("/").text == "1"
     gc.collect()
     client.wait(2)
@@ -665,7 +734,24 @@ def test_an_error_of_a_callback_is_not_lost(client: Client) -> None:
     assert client.get("/who").status == 200
 
 
-def test_on_asyncio_all_of_asyncio_is_there_in_the_same_time() -> None:
+def test_who_goes_round_and_round_is_told_of(
+    make: Make, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = Router()
+
+    @app.get("/")
+    async def spin(req: Request) -> None:
+        while True:
+            await sleep(0)
+
+    monkeypatch.setattr("kissapi.extras.testing.loop.MANY", 10_000)
+    client = make(app, backend)
+    with pytest.raises(RuntimeError, match="10,000 steps, and the clock has not moved"):
+        client.get("/")
+    client.close()
+
+
+def test_on_asyncio_all_of_asyncio_is_there_in_the_same_time(make: Make) -> None:
     app = Router()
 
     @app.get("/")
@@ -684,18 +770,18 @@ def test_on_asyncio_all_of_asyncio_is_there_in_the_same_time() -> None:
         said += [first.result(), loop.time() - begin, asyncio.current_task() is not None]
         said.append(await asyncio.to_thread(lambda: threading.current_thread() is threading.main_thread()))
         with pytest.raises(KeyError):
-            await asyncio.to_thread({}.__getitem__, "key")
+            await asyncio.to_thread(dict[str, str]().__getitem__, "key")
         await asyncio.wait_for(asyncio.Event().wait(), 3) if req.query else None
         return said
 
-    client = Client(app, "asyncio")
+    client = make(app, "asyncio")
     began = time.monotonic()
     assert client.get("/").json == [100.0, "first", 107.0, True, True]
     assert client.get("/?fail").status == 500
     assert time.monotonic() - began < 2
 
 
-def test_on_asyncio_a_real_socket_is_waited_for(serve: Callable[..., Server]) -> None:
+def test_on_asyncio_a_real_socket_is_waited_for(make: Make, serve: Callable[..., Server]) -> None:
     app = Router()
     other = Router()
 
@@ -715,25 +801,25 @@ def test_on_asyncio_a_real_socket_is_waited_for(serve: Callable[..., Server]) ->
         writer.close()
         return answer.rpartition(b"\r\n")[2].decode()
 
-    client = Client(app, "asyncio")
+    client = make(app, "asyncio")
     now = client.loop.now
     assert client.get("/").text == "from afar"
     assert client.loop.now - now < 10
 
 
-def test_on_selectors_asyncio_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_selectors_asyncio_says_what_to_do(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     app = Router()
 
     @app.get("/")
     async def start(req: Request) -> None:
         await asyncio.sleep(1)
 
-    client = Client(app, "selectors")
+    client = make(app, "selectors")
     assert client.get("/").status == 500
     assert any("this server runs on selectors: use kissapi.sleep" in line for line in client.log)
 
 
-def test_on_selectors_there_is_no_socket_and_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_selectors_there_is_no_socket_and_no_thread(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("not here")
 
@@ -744,7 +830,7 @@ def test_on_selectors_there_is_no_socket_and_no_thread(monkeypatch: pytest.Monke
         (time, "sleep"),
     ):
         monkeypatch.setattr(module, name, forbidden)
-    client = Client(router, "selectors")
+    client = make(router, "selectors")
     assert client.get("/who").status == 200
     assert client.get("/sleep/10").text == "slept"
     assert client.get("/slices").text == "breadbutter"
@@ -772,7 +858,7 @@ print(*[name for name in ("asyncio", "ssl", "http", "wsproto", "concurrent") if 
 
 
 @pytest.fixture
-def chat(backend: str) -> Iterator[Client]:
+def chat(make: Make, backend: str) -> Client:
     pytest.importorskip("wsproto", reason="wsproto is not installed: no WebSocket")
     app = Router()
 
@@ -795,10 +881,7 @@ def chat(backend: str) -> Iterator[Client]:
     async def plain(req: Request) -> str:
         return "plain"
 
-    told.clear()
-    client = Client(app, backend)
-    yield client
-    client.close()
+    return make(app, backend)
 
 
 def test_messages_both_ways(chat: Client) -> None:
@@ -836,6 +919,7 @@ def test_the_server_ends_it(chat: Client, capsys: pytest.CaptureFixture[str]) ->
         ws.send("bye")
         assert list(ws) == ["hello, None"]
         assert (ws.close_code, ws.close_reason) == (4000, "bye")
+        assert ws._line.over  # for the client has answered
         with pytest.raises(Closed, match="4000 bye"):
             ws.send("too late")
         with pytest.raises(Closed):
@@ -869,3 +953,23 @@ def test_who_is_refused(chat: Client) -> None:
     with pytest.raises(Refused, match="403 Forbidden"):
         chat.websocket("/chat", headers={"Origin": "https://elsewhere.example"})
     assert chat.service.connections == set()
+
+
+def test_a_wrong_handshake_is_none(make: Make) -> None:
+    pytest.importorskip("wsproto", reason="wsproto is not installed: no WebSocket")
+    app = Router()
+
+    class Protocol:
+        def connection_made(self, transport: Any) -> None:
+            pass
+
+        def connection_lost(self, error: Exception | None) -> None:
+            told.append("left")
+
+    @app.get("/")
+    async def wrong(req: Request) -> Response:
+        return Upgrade("websocket", Protocol(), {"Sec-WebSocket-Accept": "x"})
+
+    with pytest.raises(ValueError, match="a wrong Sec-WebSocket-Accept"):
+        make(app, "selectors").websocket("/")
+    assert told == ["left"]

@@ -35,8 +35,10 @@ from kissapi.log import Log
 from kissapi.response import Upgrade
 from kissapi.tls import TlsFromFiles
 from tests import app
+from tests.calls import list_calls
 from tests.served import Served
 from tests.small_python import HOME
+from tests.test_transport import Recorder
 from tests.wire import FakeTransport, Wire, parse_answers, split
 
 ROOT = Path(__file__).parent.parent
@@ -279,10 +281,10 @@ def test_a_large_answer_is_made_in_turns_that_others_may_come_between(wire: Call
             before = len(client.transport.sent)
             callback, arguments = client.loop.calls.popleft()
             callback(*arguments)
+            assert client.inner.writable != bool(client.connection._backlog)  # type: ignore[attr-defined]
             turns.append(len(client.transport.sent) - before)
     assert max(turns) < 1.01 * tls.PIECES * tls.PIECE
     assert len([size for size in turns if size]) == 5
-    assert client.inner.writable
     assert len(parse_answers(client.received)[0][2]) == 5_000_000
 
 
@@ -316,8 +318,113 @@ def test_a_body_that_is_refused_does_not_cost_the_client_its_answer(wire: Callab
     assert not client.transport.closing  # a reset would take the answer away …
     client.send(b"x" * 100_000)
     assert client.transport.reading  # … so what it still sends is read
-    client.wait(4)
+    client.say_goodbye()
     assert client.transport.closing
+
+
+# The contract of a transport
+
+
+class Bare(TlsWire):
+    """TLS below a protocol that notes what it is told."""
+
+    def _meet(self, room: float, facts: Mapping[str, Any] | None) -> tuple[Any, FakeTransport]:
+        self.recorder: Any = Recorder()
+        self.recorder.service = self.service
+        return TlsTransport(self.recorder, self.context), FakeTransport(self.loop, room, facts)
+
+
+@pytest.fixture
+def bare(pems: Path) -> Bare:
+    client = Bare(Router(), server=serving(pems), client=trusting(pems))
+    client.send(b"hello")
+    assert client.recorder.events == ["made", b"hello"]
+    client.recorder.events.clear()
+    return client
+
+
+@pytest.mark.parametrize("end", ["write_eof", "close"])
+def test_what_is_written_keeps_its_order_and_the_end_waits_for_it(bare: Bare, end: str) -> None:
+    big, changing = bytes(range(256)) * 4000, bytearray(b"last")
+    events, transport = bare.recorder.events, bare.recorder.transport
+    bare.transport.room = 100_000
+    transport.write(b"small")
+    transport.write(big)
+    transport.write(changing)
+    changing.clear()
+    transport.write(b"")
+    assert events == ["pause"]
+    getattr(transport, end)()
+    transport.write(b"never")
+    while "resume" not in events:
+        assert not bare.ended
+        bare.take(50_000)
+    bare.take()
+    assert bare.received == b"small" + big + b"last"
+    assert bare.ended
+    assert events == ["pause", "resume"] + ["lost"] * (end == "close")
+    assert bare.transport.eof_sent == (end == "write_eof")
+
+
+def test_after_its_end_it_still_reads_until_it_is_closed(bare: Bare) -> None:
+    events, transport = bare.recorder.events, bare.recorder.transport
+    transport.write_eof()
+    bare.send(b"still here")
+    assert events == [b"still here"]
+    bare.transport.room = 0
+    transport.pause_reading()
+    transport.close()
+    assert transport.is_closing()
+    transport.resume_reading()
+    assert not bare.transport.reading
+
+
+def test_a_small_answer_that_is_not_taken_pauses_too(wire: Callable[..., TlsWire]) -> None:
+    client = wire(app.router)
+    client.transport.room = 0
+    client.send(GET)
+    assert not client.inner.writable
+    client.take()
+    assert client.inner.writable
+
+
+def test_abort_drops_what_was_written(bare: Bare) -> None:
+    bare.transport.room = 0
+    bare.recorder.transport.write(b"x" * 1_000_000)
+    bare.loop.do(bare.recorder.transport.abort)
+    assert bare.recorder.transport.get_write_buffer_size() == 0
+    bare.take()
+    assert bare.recorder.events == ["pause", "lost"]
+    assert bare.received == b""
+    assert not bare.ended
+
+
+def test_a_connection_that_breaks_when_it_is_ended_is_lost(
+    bare: Bare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise OSError("not connected")
+
+    monkeypatch.setattr(bare.transport, "write_eof", broken)
+    bare.loop.do(bare.recorder.transport.write_eof)
+    assert bare.recorder.events == ["lost"]
+
+
+def test_who_is_sent_away_at_once_is_not_served(wire: Callable[..., TlsWire]) -> None:
+    service = wire(app.router).service
+    transport = TlsTransport(Connection(service), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    transport.abort("stopped")  # asyncio has yet to say `connection_made`
+    assert transport.is_closing()
+
+
+def test_a_request_in_one_record_is_read_at_one_go(wire: Callable[..., TlsWire]) -> None:
+    client = wire(app.router).send(GET)
+    client.tls.write(GET)
+    with client.loop.running():
+        calls = list_calls(client.connection.data_received, client.outgoing.read())
+    for name, times in [("read", 1), ("write", 1)]:
+        assert calls.count(f"c _SSLSocket.{name}") == times, calls
+        assert calls.count(f"c MemoryBIO.{name}") == times, calls
 
 
 # The ends
@@ -420,6 +527,17 @@ def test_who_closes_between_requests_leaves_no_line(wire: Callable[..., TlsWire]
     assert repr(client.connection) == "<TlsTransport CLOSED>"
 
 
+def test_what_is_left_of_an_answer_is_dropped_for_who_just_closed(wire: Callable[..., TlsWire]) -> None:
+    client = wire(app.router)
+    client.transport.room = 0
+    client.send(b"GET /big/1000000 HTTP/1.1\r\nHost: a\r\n\r\n").send_eof()
+    assert client.connection.get_write_buffer_size() == len(client.transport.unsent)  # type: ignore[attr-defined]
+    client.take()
+    assert client.received.startswith(b"HTTP/1.1 200 ")
+    assert not client.ended
+    assert client.transport.lost
+
+
 class UntilTheEnd:
     """A protocol whose messages end with the connection."""
 
@@ -466,6 +584,7 @@ def test_the_rest_of_a_stream_is_not_promised_to_who_just_closed(wire: Callable[
     client.send(b"GET /pieces/yes HTTP/1.0\r\n\r\n").send_eof().wait(2).take()
     assert client.received.endswith(b"piece ")
     assert not client.ended
+    assert len(client.lines) == 1
 
 
 @pytest.mark.parametrize(("end", "told"), [("say_goodbye", ["eof", "lost"]), ("send_eof", None)])
@@ -708,6 +827,17 @@ def test_a_context_is_taken_as_it_is(pems: Path) -> None:
     assert not server.tls.lacks_certificate()
     context.verify_mode = ssl.CERT_REQUIRED  # of a client that has none: another matter
     assert not server.tls.lacks_certificate()
+    context.maximum_version = TLS_1_2
+    context.set_ciphers("ECDHE-ECDSA-ARIA128-GCM-SHA256")  # one that clients usually do not offer
+    assert not server.tls.lacks_certificate()
+
+
+def test_a_context_that_gives_way_to_others_needs_no_certificate() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = lambda *_: pytest.fail("asked for nobody")
+    tls = Server(ssl=context).tls
+    assert tls is not None
+    assert not tls.lacks_certificate()
 
 
 def test_what_does_not_go_together_is_refused(pems: Path) -> None:
@@ -1055,14 +1185,13 @@ def test_a_server_says_nothing_of_strangers_and_ends_well(backend: str, pems: Pa
         idle = connect_tls(server.port, trusting(pems))
         busy = connect_tls(server.port, trusting(pems))
         busy.sendall(b"GET /sleep/0.3 HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(0.1)
         os.kill(server.process.pid, signal.SIGTERM)
         (answer,) = parse_answers(read_all(busy))
         busy.close()  # or the server would wait for it
         assert answer[2] == b"slept 0.3"
-        assert answer[1]["connection"] == "close"
         assert idle.recv(1) == b""
         idle.close()
+        server.process.wait(10)
     first, *rest = server.output.splitlines()
     assert first.endswith(f"Serving on https://127.0.0.1:{server.port}")
     assert len(rest) == 1, server.output

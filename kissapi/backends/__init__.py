@@ -6,5 +6,5 @@ adopter(loop, service, tls)  what makes a `Connection` of an accepted socket, ov
 Loop                         what its loops are instances of
 
 The loop itself speaks asyncio's words: `time, call_soon, call_later, call_soon_threadsafe, create_future,
-add_reader, remove_reader, add_signal_handler, remove_signal_handler`.
+add_reader, remove_reader, add_writer, remove_writer, add_signal_handler, remove_signal_handler`.
 """

@@ -89,10 +89,10 @@ def let_go(transport: Any) -> None:
 
 def adopter(
     loop: asyncio.AbstractEventLoop, service: Service, tls: Tls | None = None
-) -> Callable[[socket.socket], None]:
-    """What makes a connection of an accepted socket."""
+) -> Callable[..., None]:
+    """What makes a connection of an accepted socket, and of the address that a proxy tells of its client."""
     adoptions: set[asyncio.Task[Any]] = set()  # the loop itself keeps no strong reference to a task
-    make: Callable[[], Any] = partial(AsyncioConnection, service)
+    make: Callable[..., Any] = partial(AsyncioConnection, service)
     if tls is not None:
         from kissapi.backends.tls import TlsTransport
 
@@ -118,8 +118,8 @@ def adopter(
             sock.close()
             service.closed(protocol)
 
-    def start(sock: socket.socket) -> None:
-        protocol = make()
+    def start(sock: socket.socket, peer: tuple[Any, ...] | None = None) -> None:
+        protocol = make(peer)
         service.connections.add(protocol)  # asyncio needs two turns more, but `max_connections` holds now
         task = loop.create_task(adopt(sock, protocol))
         adoptions.add(task)

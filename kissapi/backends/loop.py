@@ -291,6 +291,7 @@ class Loop:
         self.watch(sock, 0, _nothing)
 
     def add_writer(self, sock: Any, callback: Callable[..., object], *arguments: Any) -> None:
+        # In place of a reader, if it has one: who needs both takes `watch`.
         self.watch(sock, WRITE, lambda _: callback(*arguments))
 
     remove_writer = remove_reader

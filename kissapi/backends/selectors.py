@@ -29,16 +29,16 @@ def spawner(loop: Loop) -> Callable[[Coroutine[Any, Any, Any]], Task]:
     return partial(Task, loop)
 
 
-def adopter(loop: Loop, service: Service, tls: Tls | None = None) -> Callable[[socket.socket], None]:
-    """What makes a connection of an accepted socket."""
-    make: Callable[[], Any] = partial(Connection, service)
+def adopter(loop: Loop, service: Service, tls: Tls | None = None) -> Callable[..., None]:
+    """What makes a connection of an accepted socket, and of the address that a proxy tells of its client."""
+    make: Callable[..., Any] = partial(Connection, service)
     if tls is not None:
         from kissapi.backends.tls import TlsTransport
 
         make = partial(TlsTransport.welcome, service, tls)
 
-    def adopt(sock: socket.socket) -> None:
-        Transport(loop, sock, make(), service.limits.read_size)
+    def adopt(sock: socket.socket, peer: tuple[Any, ...] | None = None) -> None:
+        Transport(loop, sock, make(peer), service.limits.read_size)
 
     return adopt
 

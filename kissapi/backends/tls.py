@@ -81,10 +81,10 @@ class TlsTransport:
         self._error: Exception | None = None  # why it ended, if it did not end well
 
     @classmethod
-    def welcome(cls, service: Service, tls: Tls) -> TlsTransport:
-        """For a client that has come this moment."""
+    def welcome(cls, service: Service, tls: Tls, peer: tuple[Any, ...] | None = None) -> TlsTransport:
+        """For a client that has come this moment; `peer` as of `Connection`."""
         tls.look(service.time(), service.log)
-        return cls(Connection(service), tls.context)
+        return cls(Connection(service, peer), tls.context)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.state}>"

@@ -9,8 +9,8 @@
         return file("build/report.pdf", download="Report 2026.pdf")
 
 Both heed conditions and ranges (RFC 9110 §13, §14): browsers keep what they have, and downloads go on where
-they broke off. Files are opened and measured on the loop, as nginx does it: fast on a disk, but where a
-network file system hangs, so does the server. The kernel sends them (`sendfile`) where it can; a download
+they broke off. Files are opened and read on the loop, as nginx does it: fast on a disk, but where a network
+file system hangs, so does the server. The kernel sends what is large (`sendfile`) where it can; a download
 takes three descriptors then.
 
 Law: what a head says of a file is asked of the file that is open; what is opened is closed, whatever comes.

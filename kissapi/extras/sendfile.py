@@ -21,7 +21,8 @@ from kissapi.awaitables import running_loop
 if TYPE_CHECKING:
     from kissapi.stream import Stream
 
-PIECE = 512 * 1024  # bytes at once: others wait for it meanwhile, a tenth of a millisecond or two
+PIECE = 512 * 1024  # bytes that the kernel sends at once: a tenth of a millisecond or two for all others
+READ = 128 * 1024  # bytes that are read at once: each client may leave us sitting on so many
 
 
 class OpenFile:
@@ -45,11 +46,6 @@ class OpenFile:
         self.mtime_ns = status.st_mtime_ns
         self.start = 0
         self.stop = self.size
-
-    @property
-    def closed(self) -> bool:
-        """Whether it is closed."""
-        return self._descriptor < 0
 
     def close(self) -> None:
         """Close the file, if it is open."""
@@ -84,7 +80,7 @@ class OpenFile:
                 finally:
                     connection.resume_writing()
         while self.start < self.stop:
-            data = self._read(min(self.stop - self.start, PIECE))
+            data = self._read(min(self.stop - self.start, READ))
             if not data:
                 break
             self.start += len(data)

@@ -9,8 +9,8 @@ Here is what handlers use; what goes on below is in `websocket_session.py`, the 
 `websocket_handshake.py`.
 
 Law: however it ends, what came before is still handed to the handler, then its loop ends and `send` raises
-`Closed`. So `finally`, and what stands behind the loop, run as usual. A handler that waits for something else
-when the client leaves has `shutdown_timeout` to notice; then it is cancelled.
+`Closed`. So `finally`, and what stands behind the loop, run as usual. From when the connection is gone the
+handler has `shutdown_timeout` to end; then it is cancelled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ except ImportError as error:
     raise ImportError("a WebSocket needs wsproto: pip install 'kissapi[websocket]'") from error
 
 from kissapi.extras.websocket_handshake import Terms
-from kissapi.extras.websocket_session import BROKEN, GOING_AWAY, NO_CODE, NORMAL, Closed, Session
+from kissapi.extras.websocket_session import BROKEN, GOING_AWAY, NO_CODE, NORMAL, Closed, Session, event_of
 from kissapi.hooks import as_coroutine_function
 from kissapi.response import Upgrade
 
@@ -107,7 +107,7 @@ class WebSocket:
         Raises `Closed` if the WebSocket has ended, `TypeError` for any other kind of message, `RuntimeError`
         in another event loop than its own: `broadcast` reaches it from there.
         """
-        await self._session.send(_checked(message))
+        await self._session.send(event_of(_checked(message)))
 
     async def ping(self, payload: bytes = b"") -> None:
         """Send a ping of at most 125 bytes; once it is answered, `latency` tells how long that took.
@@ -142,9 +142,10 @@ def broadcast(sockets: Iterable[WebSocket], message: Message) -> None:
 
         broadcast(clients, f"{name} has come")
     """
-    message = _checked(message)
-    for ws in tuple(sockets):
-        ws._session.in_its_loop(ws._session.push, message)
+    event = event_of(_checked(message))
+    # A set that another loop changes meanwhile cannot be walked, but it can be copied.
+    for ws in sockets.copy() if isinstance(sockets, set) else tuple(sockets):
+        ws._session.in_its_loop(ws._session.push, event)
 
 
 def _checked(message: Message) -> str | bytes:

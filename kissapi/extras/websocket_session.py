@@ -232,7 +232,7 @@ class Session:
             elif self.behind:
                 self._pause()
             else:
-                connection._resume_reading()
+                connection.resume_reading()
         if not left:
             self._look_soon()
         if self.closed:
@@ -245,7 +245,7 @@ class Session:
 
     def _pause(self) -> None:
         connection = self.connection
-        connection._pause_reading()
+        connection.pause_reading()
         if connection.writable:  # else its deadline is for writing
             connection.deadline = min(connection.deadline, self.service.time() + 1)
 
@@ -265,14 +265,14 @@ class Session:
 
     # What goes
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, event: Event) -> None:
         await self._room()
-        self._write(_event_of(message))
+        self._write(event)
         self.burst += 1
         if self.burst % BURST == 0:
             await sleep(0)  # a client that takes all at once must not make a loop of sends hold up the others
 
-    def push(self, message: str | bytes) -> None:
+    def push(self, event: Event) -> None:
         """Send without waiting, or cut off a client that is too far behind."""
         if self.closed:
             return
@@ -280,7 +280,7 @@ class Session:
             self._end(BROKEN)
             self.connection.transport.abort()
         else:
-            self._write(_event_of(message))
+            self._write(event)
 
     async def ping(self, payload: bytes) -> None:
         await self._room()
@@ -365,5 +365,6 @@ class Session:
         self.inbox.wake()
 
 
-def _event_of(message: str | bytes) -> TextMessage | BytesMessage:
+def event_of(message: str | bytes) -> TextMessage | BytesMessage:
+    """A message in wsproto's words."""
     return TextMessage(message) if isinstance(message, str) else BytesMessage(message)

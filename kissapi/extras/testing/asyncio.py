@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kissapi.extras.testing.loop import count
+
 
 class FakeAsyncioLoop(asyncio.SelectorEventLoop):
     """asyncio's loop, spoken to like `kissapi.extras.testing.loop.FakeLoop`."""
@@ -20,6 +22,7 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
         self.now = 1000.0
         self.done: Callable[[], bool] = _never
         self.end = self.now
+        self.turns = 0  # at this moment
         self.error: BaseException | None = None
         selector = Clockwork(self)
         super().__init__(selector)
@@ -35,7 +38,7 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
 
     def run_until(self, done: Callable[[], bool], end: float) -> None:
         """Run until `done()`; while nothing is due, time passes, but not beyond `end`."""
-        self.done, self.end = done, end
+        self.done, self.end, self.turns = done, end, 0
         try:
             self.run_forever()
         finally:
@@ -97,7 +100,13 @@ class Clockwork(selectors.DefaultSelector):
             return []
         ready = super().select(0)
         if ready or timeout == 0:
+            try:
+                loop.turns = count(loop.turns)
+            except RuntimeError as error:
+                loop.error = error
+                loop.stop()
             return ready
+        loop.turns = 0
         left = max(0.0, loop.end - loop.now)
         if timeout is None or timeout > left:
             if not left:

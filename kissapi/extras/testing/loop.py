@@ -16,6 +16,18 @@ from weakref import WeakSet
 
 from kissapi.backends.loop import Future, Task, Timer, running
 
+MANY = 1_000_000  # calls at one moment: a second of them
+
+
+def count(turns: int) -> int:
+    """One more. Raises `RuntimeError` for so many that there will be no end."""
+    if turns == MANY:
+        raise RuntimeError(
+            f"{MANY:,} steps, and the clock has not moved: something in the app goes round and round; "
+            "is there a loop that waits for nothing, or only with sleep(0)?"
+        )
+    return turns + 1
+
 
 class FakeLoop:
     """The words of kissapi's own loop, with a clock that stands still."""
@@ -50,7 +62,9 @@ class FakeLoop:
 
     def run(self) -> None:
         """Everything that is due now."""
+        turns = 0
         while self.calls:
+            turns = count(turns)
             self._call(*self.calls.popleft())
 
     def advance(self, seconds: float) -> None:
@@ -59,11 +73,14 @@ class FakeLoop:
 
     def run_until(self, done: Callable[[], bool], end: float) -> None:
         """Run until `done()`; while nothing is due, time passes, but not beyond `end`."""
+        turns = 0
         with self.running():
             while not done():
                 if self.calls:
+                    turns = count(turns)
                     self._call(*self.calls.popleft())
                 elif self.timers and self.timers[0][0] <= end:
+                    turns = 0
                     when, _, timer = heapq.heappop(self.timers)
                     if timer.callback is not None:
                         self.now = max(self.now, when)

@@ -1,0 +1,180 @@
+"""Forwarded: what proxies say about the client in fields of the head.
+
+Law: only what a trusted proxy has written is read. Each proxy adds its word at the right end, behind all that
+a client may have sent to deceive us. So it is read from the right, as long as who has written it is trusted,
+and the client is the first who is not. What stands left of that is not even looked at.
+
+A word of a trusted proxy that names nobody (`unknown`, `_hidden`, what is no address) leaves the client
+unknown: `req.client` is None. It is not the proxy, which may have rights that its clients have not. Nor is
+the request refused, for the client is not to blame: it could bring that about only where a proxy passes on
+what it does not understand. What else makes no sense, such as a scheme that is no web's, is ignored.
+
+A field that no proxy of ours sets is what the client pleases. Hence `Server(proxy_headers=…)` names those
+that are set, and `Forwarded` (RFC 7239) is never read beside X-Forwarded-For: a proxy that sets one of them
+passes on the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from kissapi.host import is_authority
+from kissapi.request import Request
+from kissapi.trust import UNKNOWN, Trusted, pack, unpack
+
+USUAL = "x-forwarded-for, x-forwarded-proto"
+KNOWN = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto")
+
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # some have words of their own
+_USUAL_PORTS = {"http": "80", "https": "443"}
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_PAIR = rf'({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")'
+_PAIRS = re.compile(_PAIR)
+_ELEMENT = re.compile(rf"[ \t]*(?:{_PAIR}(?:;{_PAIR})*;?)?[ \t]*")
+_COMMAS = 8  # in one element of Forwarded; more is no name of anybody, and looking on would cost the square
+
+Client = tuple[str, int]
+
+
+def field_names(names: str | Iterable[str]) -> frozenset[str]:
+    """The fields that `proxy_headers` names, in lower case. Raises `ValueError` for what cannot be read.
+
+    >>> sorted(field_names("X-Forwarded-For, X-Forwarded-Proto"))
+    ['x-forwarded-for', 'x-forwarded-proto']
+    """
+    given = names.split(",") if isinstance(names, str) else names
+    fields = frozenset(name.strip().lower() for name in given if name.strip())
+    for name in fields:
+        if name not in KNOWN:
+            raise ValueError(f"proxy_headers can be {', '.join(KNOWN)}, not {name!r}")
+    if "forwarded" in fields and len(fields) > 1:
+        raise ValueError(
+            "proxy_headers is forwarded, or some of x-forwarded-…, not both: "
+            "a proxy that sets one of them passes on what a client says in the other"
+        )
+    return fields
+
+
+def behind(trusted: Trusted, fields: frozenset[str], request_class: type[Request]) -> type[Request]:
+    """`request_class`, but for what `fields` say of the client, which `trusted` proxies have written."""
+    # A class of its own, so that a server without proxies does not even ask whether it has any.
+    bases = (ProxiedRequest,) if request_class is Request else (request_class, ProxiedRequest)
+    told = {"__module__": request_class.__module__, "_trusted": trusted, "_told": fields}
+    return type(request_class.__name__, bases, told)
+
+
+class ProxiedRequest(Request):
+    """A request that may have come through proxies."""
+
+    _trusted: Trusted
+    _told: frozenset[str]
+
+    @property
+    def client(self) -> Client | None:
+        """Address and port (0 where no proxy tells it) of the client; None if nobody knows it."""
+        return self._origin[0]
+
+    @property
+    def scheme(self) -> str:
+        """`"https"` if the client talks TLS, to us or to a trusted proxy, else `"http"`."""
+        return self._origin[1] or super().scheme
+
+    @cached_property
+    def headers(self) -> Any:
+        """As of any request; Host is the one that the client has sent, if a trusted proxy tells it."""
+        if not self._told.isdisjoint(("forwarded", "x-forwarded-host", "x-forwarded-port")):
+            self._origin  # noqa: B018  # it sets Host
+        return super().headers
+
+    @cached_property
+    def _origin(self) -> tuple[Client | None, str]:
+        """The client, and the scheme if it is told."""
+        peer = super().client
+        connection = self._connection
+        if connection is None or connection.peer == UNKNOWN:
+            return peer, ""
+        if not self._trusted.knows(peer, connection.transport.get_extra_info("socket")):
+            return peer, ""
+        headers = super().headers
+        read = _read_forwarded if "forwarded" in self._told else _read_x_forwarded
+        client, scheme, host = read({name: headers.get(name, "") for name in self._told}, self._trusted, peer)
+        scheme = _SCHEMES.get(scheme.lower(), "")
+        if "x-forwarded-port" in self._told and (port := _last(headers.get("x-forwarded-port", ""))):
+            host = _with_port(host or headers.get("host", ""), port, scheme or super().scheme)
+        if host and is_authority(host):
+            headers["host"] = host
+        return client, scheme
+
+
+def _read_x_forwarded(
+    fields: Mapping[str, str], trusted: Trusted, peer: Client | None
+) -> tuple[Client | None, str, str]:
+    """Client, scheme and host; the last two as the nearest proxy has them: most set them, few add to them."""
+    client = peer
+    for name in reversed(fields.get("x-forwarded-for", "").split(",")):
+        if name := name.strip(" \t"):
+            client = _client(name)
+            if client is None or client[0] not in trusted:
+                break
+    return client, _last(fields.get("x-forwarded-proto", "")), _last(fields.get("x-forwarded-host", ""))
+
+
+def _read_forwarded(
+    fields: Mapping[str, str], trusted: Trusted, peer: Client | None
+) -> tuple[Client | None, str, str]:
+    """Client, scheme and host: all three from the element that names the client (RFC 7239 §4)."""
+    client, element = peer, dict[str, str]()
+    for element in _elements(fields["forwarded"]):
+        client = _client(element.get("for", ""))
+        if client is None or client[0] not in trusted:
+            break
+    return client, element.get("proto", ""), element.get("host", "")
+
+
+def _elements(field: str) -> Iterator[dict[str, str]]:
+    """The elements of a Forwarded field, the last one first; what cannot be read is empty, and the end."""
+    # Whoever has written an element has balanced its quotes. So the shortest end that can be read is all of
+    # it: an open quote that a client has sent in front takes nothing of it away.
+    end = len(field)
+    while end > 0:
+        start = end
+        for _ in range(_COMMAS):
+            start = max(field.rfind(",", 0, start), 0)
+            if found := _ELEMENT.fullmatch(field, start + (field[start] == ","), end):
+                break
+            if start == 0:
+                break
+        pairs = _PAIRS.findall(found[0]) if found else []
+        if pairs or not found:  # a list may have empty places (RFC 9110 §5.6.1)
+            yield {name.lower(): token or re.sub(r"\\(.)", r"\1", quoted) for name, token, quoted in pairs}
+        end = start if found else 0
+
+
+def _last(field: str) -> str:
+    return field.rpartition(",")[2].strip(" \t")
+
+
+def _client(name: str) -> Client | None:
+    """What stands for a client: an address, perhaps with a port. None for names that say nothing."""
+    address, port = name, ""
+    if name.startswith("["):
+        address, bracket, port = name[1:].partition("]")
+        if not bracket or ":" not in address or port[:1] not in ("", ":"):
+            return None
+        port = port[1:]
+    elif name.count(":") == 1:
+        address, _, port = name.partition(":")
+    packed = pack(address)
+    if packed is None:
+        return None
+    known = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
+    return unpack(packed), int(port) if known else 0  # a port may be hidden, too (RFC 7239 §6.3)
+
+
+def _with_port(host: str, port: str, scheme: str) -> str:
+    """`host` with `port` instead of what it has, none if it is the usual one."""
+    name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
+    return name if port == _USUAL_PORTS[scheme] else f"{name}:{port}"
