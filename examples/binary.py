@@ -25,14 +25,15 @@ class FrameParser:
 
     def feed_data(self, data: bytes) -> None:
         self.held += data  # a frame and a read at most: pieces may be added up like this
-        if len(self.held) < HEAD.size:
+        if len(self.held) < 4:
             return
-        size, code = HEAD.unpack_from(self.held)
-        if not 1 <= size <= LONGEST:
-            raise Fail(413, f"a frame has 1 to {LONGEST} bytes behind its length, not {size}")
-        self.request.method, self.request.path = "CALL", PATHS.get(code, f"/{code}")
-        self.request.body, self.unread = self.held[HEAD.size : 4 + size], self.held[4 + size :]
-        self._finished = len(self.held) >= 4 + size
+        end = 4 + int.from_bytes(self.held[:4])
+        if not 4 < end <= 4 + LONGEST:
+            raise Fail(413, f"a frame has 1 to {LONGEST} bytes behind its length, not {end - 4}")
+        if len(self.held) >= end:
+            self.request.method, self.request.path = "CALL", PATHS.get(self.held[4], f"/{self.held[4]}")
+            self.request.body, self.unread = self.held[5:end], self.held[end:]
+            self._finished = True
 
     def should_keep_alive(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-r"""RESP, the protocol of redis: redis-cli -p 8000 is a client of this. The store that it looks for is store.py.
+r"""RESP, the protocol of redis: redis-cli -p 8000 is a client of this. For a store behind it, see store.py.
 
 $ printf 'PING\r\nECHO hello\r\nHELLO 3\r\nFLY away\r\nQUIT\r\n' | nc -N localhost 8000
 +PONG
@@ -74,8 +74,10 @@ class RespParser:
             return b"*%d\r\n%b" % (len(result), b"".join(map(self.encode_result, result)))
         return b"$-1\r\n" if result is None else b":%d\r\n" % result
 
-    def encode(self, response: Response) -> bytes:  # of errors: the others are results
-        assert isinstance(response.body, bytes)
+    def encode(self, response: Response) -> bytes:
+        assert isinstance(response.body, bytes)  # nothing here streams
+        if response.status < 400:
+            return self.encode_result(response.body)
         text = b" ".join(response.body.split())
         return b"-%b%b\r\n" % (b"" if text.partition(b" ")[0].isupper() else b"ERR ", text)
 

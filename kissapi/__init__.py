@@ -34,9 +34,14 @@ proxy_protocol.py  what they say in front of the connection
 server.py       the life of a server
 program.py      a process that serves: its signals, its end
 restart.py      a new process that takes over the listening sockets
+reload.py       a program that starts anew when a file changes (with watch.py: which files those are)
 loops.py        several event loops, each in its thread
+workers.py      several processes, and the master that looks after them
+worker.py       one of them
+share.py        who of them takes the next client
 awaitables.py   sleep and to_thread, on every backend
 threads.py      the worker threads of plain `def` handlers
+__main__.py     the command line (with flags.py: what it says; target.py: what app:router stands for)
 backends/       asyncio.py (with epoll.py), selectors.py (with loop.py, poll.py): what differs between the two;
                 tls.py: TLS, the same for both
 """

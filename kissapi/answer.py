@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kissapi.fail import Fail
 from kissapi.response import WHOLE, Response, Upgrade, declared_length, encode_head, encode_usual, respond
 from kissapi.stream import Stream
 
@@ -46,11 +47,12 @@ def answer(connection: Connection, request: Request, result: Any) -> bytes:
                 size = len(usual) - usual.index(b"\r\n\r\n") - 4
                 service.answered.append((request, 200, size, connection.started))
             return usual
-    elif service.parser_encodes_results and not isinstance(result, Response):
+    elif service.parser_encodes_results and not isinstance(result, (Response, Fail)):
+        parser = connection.parser
         try:
-            data = connection.parser.encode_result(result)
+            data = parser.encode_result(result)
             if not isinstance(data, bytes):
-                raise TypeError(f"{type(connection.parser).__name__}.encode_result must return bytes, not {data!r}")
+                raise TypeError(f"{type(parser).__name__}.encode_result must return bytes, not {data!r}")
         except Exception as error:
             result = service.failure(request, error)
         else:

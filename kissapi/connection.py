@@ -199,7 +199,7 @@ class Connection:
             if self.stream is not None:
                 self.stream.on_eof()
             self.watch_client()
-        return bool(self.transport.can_write_eof())  # over TLS there is no way to send on
+        return bool(self.transport.can_write_eof())  # over the TLS of asyncio there is no way to send on
 
     def connection_lost(self, error: Exception | None) -> None:
         self.state = CLOSED

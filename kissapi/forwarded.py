@@ -17,9 +17,8 @@ passes on the other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from functools import cached_property
-from typing import Any
 
 from kissapi.host import is_authority
 from kissapi.request import Request
@@ -31,9 +30,10 @@ KNOWN = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # some have words of their own
 _USUAL_PORTS = {"http": "80", "https": "443"}
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_PAIR = rf'({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")'
+# More than a token, and blanks where there should be none: many a proxy leaves the quotes off host:port.
+_PAIR = rf'({_TOKEN})=(?:([^\s",;\\]+)|"((?:[^"\\]|\\.)*)")'
 _PAIRS = re.compile(_PAIR)
-_ELEMENT = re.compile(rf"[ \t]*(?:{_PAIR}(?:;{_PAIR})*;?)?[ \t]*")
+_ELEMENT = re.compile(rf"(?:{_PAIR}(?:[ \t]*;[ \t]*{_PAIR})*(?:[ \t]*;)?)?")
 _COMMAS = 8  # in one element of Forwarded; more is no name of anybody, and looking on would cost the square
 
 Client = tuple[str, int]
@@ -46,7 +46,7 @@ def field_names(names: str | Iterable[str]) -> frozenset[str]:
     ['x-forwarded-for', 'x-forwarded-proto']
     """
     given = names.split(",") if isinstance(names, str) else names
-    fields = frozenset(name.strip().lower() for name in given if name.strip())
+    fields = frozenset(name for each in given if (name := str(each).strip().lower()))
     for name in fields:
         if name not in KNOWN:
             raise ValueError(f"proxy_headers can be {', '.join(KNOWN)}, not {name!r}")
@@ -83,7 +83,7 @@ class ProxiedRequest(Request):
         return self._origin[1] or super().scheme
 
     @cached_property
-    def headers(self) -> Any:
+    def headers(self) -> MutableMapping[str, str]:
         """As of any request; Host is the one that the client has sent, if a trusted proxy tells it."""
         if not self._told.isdisjoint(("forwarded", "x-forwarded-host", "x-forwarded-port")):
             self._origin  # noqa: B018  # it sets Host
@@ -100,7 +100,7 @@ class ProxiedRequest(Request):
             return peer, ""
         headers = super().headers
         read = _read_forwarded if "forwarded" in self._told else _read_x_forwarded
-        client, scheme, host = read({name: headers.get(name, "") for name in self._told}, self._trusted, peer)
+        client, scheme, host = read(headers, self._told, self._trusted, peer)
         scheme = _SCHEMES.get(scheme.lower(), "")
         if "x-forwarded-port" in self._told and (port := _last(headers.get("x-forwarded-port", ""))):
             host = _with_port(host or headers.get("host", ""), port, scheme or super().scheme)
@@ -110,24 +110,27 @@ class ProxiedRequest(Request):
 
 
 def _read_x_forwarded(
-    fields: Mapping[str, str], trusted: Trusted, peer: Client | None
+    headers: Mapping[str, str], told: frozenset[str], trusted: Trusted, peer: Client | None
 ) -> tuple[Client | None, str, str]:
     """Client, scheme and host; the last two as the nearest proxy has them: most set them, few add to them."""
     client = peer
-    for name in reversed(fields.get("x-forwarded-for", "").split(",")):
+    chain = headers.get("x-forwarded-for", "") if "x-forwarded-for" in told else ""
+    for name in reversed(chain.split(",")):
         if name := name.strip(" \t"):
             client = _client(name)
             if client is None or client[0] not in trusted:
                 break
-    return client, _last(fields.get("x-forwarded-proto", "")), _last(fields.get("x-forwarded-host", ""))
+    scheme = _last(headers.get("x-forwarded-proto", "")) if "x-forwarded-proto" in told else ""
+    host = _last(headers.get("x-forwarded-host", "")) if "x-forwarded-host" in told else ""
+    return client, scheme, host
 
 
 def _read_forwarded(
-    fields: Mapping[str, str], trusted: Trusted, peer: Client | None
+    headers: Mapping[str, str], told: frozenset[str], trusted: Trusted, peer: Client | None
 ) -> tuple[Client | None, str, str]:
     """Client, scheme and host: all three from the element that names the client (RFC 7239 §4)."""
     client, element = peer, dict[str, str]()
-    for element in _elements(fields["forwarded"]):
+    for element in _elements(headers.get("forwarded", "")):
         client = _client(element.get("for", ""))
         if client is None or client[0] not in trusted:
             break
@@ -143,7 +146,7 @@ def _elements(field: str) -> Iterator[dict[str, str]]:
         start = end
         for _ in range(_COMMAS):
             start = max(field.rfind(",", 0, start), 0)
-            if found := _ELEMENT.fullmatch(field, start + (field[start] == ","), end):
+            if found := _ELEMENT.fullmatch(field[start + (field[start] == ",") : end].strip(" \t")):
                 break
             if start == 0:
                 break

@@ -28,6 +28,8 @@ class Headers(MutableMapping[str, str]):
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         self._values: dict[str, list[str]] = {}
+        if not items:
+            return  # what it is would take longer to ask than all the rest
         if isinstance(items, Headers):
             items = items.lines()  # one by one: joined with commas, cookies could not be told apart again
         for name, value in items.items() if isinstance(items, Mapping) else items:
@@ -36,8 +38,8 @@ class Headers(MutableMapping[str, str]):
     @classmethod
     def from_wire(cls, head: bytes) -> Headers:
         """The fields of a head that a parser has checked; obs-text as surrogates."""
-        headers = cls()
-        values = headers._values
+        headers = cls.__new__(cls)
+        headers._values = values = dict[str, list[str]]()
         for line in head[:-4].decode("utf-8", "surrogateescape").split("\r\n")[1:]:
             name, _, value = line.partition(":")
             values.setdefault(name.lower(), []).append(value.strip(" \t"))
@@ -46,7 +48,7 @@ class Headers(MutableMapping[str, str]):
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Headers:
         """`fields` as they are: lower-case names, and values known to be fit to be sent."""
-        headers = cls()
+        headers = cls.__new__(cls)
         headers._values = {name: [value] for name, value in fields.items()}
         return headers
 

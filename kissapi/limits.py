@@ -30,7 +30,7 @@ class Limits:
     read_size: int = 64 * 1024  # asyncio's own 256 KiB can cost 14 µs a read, in the allocator
 
     # Deadlines
-    handshake_timeout: float = 10.0  # over TLS, before a head can come; a browser needs two round trips
+    handshake_timeout: float = 10.0  # TLS, or a PROXY header, before any head; browsers need two round trips
     head_timeout: float = 10.0  # the whole head, from its first byte: a slow drip gains nothing → 408
     body_timeout: float = 60.0  # grace for a body, on top of `body_rate` → 408
     body_rate: int = 1024  # bytes per second a body must keep up on the whole

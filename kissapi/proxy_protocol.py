@@ -172,8 +172,12 @@ class Introduction:
 
     def tick(self, now: float) -> None:
         """The header takes too long."""
-        seconds = self._gate.service.limits.handshake_timeout
-        self._refuse(f"it has sent no whole PROXY header in {seconds:g} s")
+        service = self._gate.service
+        if service.stopping:  # then it had little time, and is not to blame
+            self.abort()
+        else:
+            seconds = service.limits.handshake_timeout
+            self._refuse(f"it has sent no whole PROXY header in {seconds:g} s")
 
     def drain(self, deadline: float) -> None:
         """The server stops: who is quick may still ask."""
@@ -211,8 +215,10 @@ class Introduction:
             return
         self._leave()
         gate = self._gate
-        gate.adopt(self._sock, peer)
-        gate.service.connections.discard(self)  # not `closed`: no room has come free
+        try:
+            gate.adopt(self._sock, peer)
+        finally:
+            gate.service.connections.discard(self)  # not `closed`: no room has come free
 
     def _refuse(self, why: str) -> None:
         self._leave()

@@ -126,7 +126,7 @@ class Request:
 
     @property
     def client(self) -> tuple[str, int] | None:
-        """Address and port of the client; None for a Unix socket or where there is no connection."""
+        """Address and port of the client; None for a Unix socket, or where nobody knows it."""
         connection = self._connection
         if connection is None:
             return None

@@ -339,9 +339,9 @@ class Router:
         for router in (self, *self._below()):
             for name in names:
                 # What a socket says of itself: (host, port, …), or the path of a Unix socket.
-                if router._local_only is None:
-                    break
-                if isinstance(name, tuple) and not (name[0].startswith("127.") or name[0] == "::1"):
+                if router._local_only is None or not isinstance(name, tuple):
+                    continue
+                if not str(name[0]).startswith("127.") and name[0] != "::1":
                     raise PermissionError(EACCES, router._local_only.format(f"{name[0]}:{name[1]}"))
 
     def _serve(self, change: int) -> None:

@@ -17,13 +17,13 @@ from kissapi.request import Request
 from kissapi.restart import Handed, inheritance
 from kissapi.router import Router
 from kissapi.service import Service
-from kissapi.share import PAUSE, Share
 
 if TYPE_CHECKING:
     from logging import Logger
     from ssl import SSLContext
 
     from kissapi.loops import Loops
+    from kissapi.share import Share
     from kissapi.tls import Password, Tls
     from kissapi.trust import Trusted
 
@@ -291,7 +291,7 @@ class Server:
                 return False
             if share is None or share.has_turn(crowd.count()):
                 return True
-            loop.call_later(PAUSE, self._room_again)
+            loop.call_later(share.PAUSE, self._room_again)
             return False
 
         self._listeners = [sockets.Listener(sock, loop, adopt, has_room, log.warning) for sock in listening]

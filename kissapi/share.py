@@ -16,7 +16,6 @@ except ImportError:  # a small Python: there whoever is first gets them
     mmap = None  # type: ignore[assignment]
 
 AHEAD = 4  # clients more than the least loaded worker: enough that short connections never wait
-PAUSE = 0.005  # seconds; less is over before a busy system has given the others their turn
 _NOBODY = 0xFFFFFFFF
 
 
@@ -44,6 +43,8 @@ class Shares:
 
 class Share:
     """One worker's place among the counts."""
+
+    PAUSE = 0.005  # seconds; less is over before a busy system has given the others their turn
 
     def __init__(self, counts: Any, place: int) -> None:
         self.place = place

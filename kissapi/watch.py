@@ -19,9 +19,10 @@ from typing import Any
 try:
     import watchfiles
 except ImportError:
-    watchfiles = None  # type: ignore[assignment]
+    watchfiles = None  # type: ignore[assignment, unused-ignore]  # where it is not installed
 
 PERIOD = 0.25  # seconds between two looks, at least: a change is seen before a hand is back at the mouse
+REST = 0.05  # seconds that a file has not changed for, so that it is whole
 SHARE = 200  # so many times as long as a look takes until the next: with 10,000 files, too
 
 _STARTED = time.time_ns()
@@ -109,20 +110,24 @@ class Watch:
         self._offset = 0
         self._period = PERIOD
         self._events: Iterator[Any] | None = None
-        self._folders: set[str] = set()
+        self._fresh = False
 
     def wait(self, over: threading.Event) -> set[str]:
         """Wait a moment, or until something happens; then what has changed, once it is at rest."""
-        if watchfiles is not None and not self._moved:
-            self._read()
-            if not any(found == _CHANGED for found in self._known.values()) and not self._hear(over):
-                return set()
-            over.wait(0.02)
-            return self.look() or self.look()
-        over.wait(self._period)
+        if self._read() or self._fresh:
+            self._events, self._fresh = self._hear(over), False
+        elif not self._moved:
+            if self._events is not None:
+                if not next(self._events, None):
+                    return set()
+            else:
+                over.wait(self._period)
         before = time.thread_time()
         changed = self.look()
         self._period = max(PERIOD, SHARE * (time.thread_time() - before))
+        if self._moved:
+            over.wait(REST)
+        self._fresh = bool(changed)  # a folder may be another one now
         return changed
 
     def look(self) -> set[str]:
@@ -139,39 +144,38 @@ class Watch:
         self._known |= changed
         return set(changed)
 
-    def _read(self) -> None:
-        """What processes have told since the last time."""
+    def _read(self) -> bool:
+        """Take what processes have told since the last time; whether there was anything."""
         try:
             with open(self._notes.files, encoding="utf-8") as file:
                 file.seek(self._offset)
                 text = file.read()
-                end = text.rfind("\n") + 1
-                self._offset += len(text[:end].encode())
         except FileNotFoundError:
-            return
-        for line in text[:end].splitlines():
+            return False
+        text = text[: text.rfind("\n") + 1]
+        self._offset += len(text.encode())
+        for line in text.splitlines():
             modified, size, path = line.split(" ", 2)
             self._known[path] = int(modified), int(size)
+        return bool(text)
 
-    def _hear(self, over: threading.Event) -> bool:
-        """Whether `watchfiles` has something to say."""
-        folders = {folder for path in self._known if os.path.isdir(folder := os.path.dirname(path))}
-        if not folders:
-            over.wait(PERIOD)
-            return False
-        if self._events is None or folders != self._folders:
-            self._folders = folders
-            self._events = watchfiles.watch(
-                *folders,
-                watch_filter=lambda change, path: path in self._known,
-                debounce=200,
-                rust_timeout=int(PERIOD * 1000),
-                yield_on_timeout=True,
-                stop_event=over,
-                raise_interrupt=False,
-                recursive=False,
-            )
-        return bool(next(self._events, None))
+    def _hear(self, over: threading.Event) -> Iterator[Any] | None:
+        """What `watchfiles` has to say of the files; None without it, or where it would not hear of them."""
+        folders = {os.path.dirname(path) for path in self._known}
+        if watchfiles is None or not all(map(os.path.isdir, folders)):
+            return None
+        events = watchfiles.watch(
+            *folders,
+            watch_filter=lambda change, path: path in self._known,
+            debounce=200,
+            rust_timeout=int(PERIOD * 1000),
+            yield_on_timeout=True,
+            stop_event=over,
+            raise_interrupt=False,
+            recursive=False,
+        )
+        next(events, None)  # it begins with this; what changed before is looked for, as it is not told of
+        return events
 
 
 def files_of(error: BaseException, roots: Iterable[str]) -> set[str]:

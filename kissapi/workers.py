@@ -163,6 +163,7 @@ class Workers:
                 server._announce(self.log)
         if self._max_memory is not None:
             self._look()
+        self._mend()  # if one has ended this very moment
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -205,6 +206,7 @@ class Workers:
         self._close()  # the last worker that closes its own then ends the listening
         for worker in self.workers:
             worker.tell(word)
+            worker.silent = 0  # it may have been slow to begin, which is no crime
         if not self.workers:
             self._gone.set_result(None)
 
@@ -233,6 +235,7 @@ class Workers:
         for timer in self._timers.values():
             timer.cancel()
         self._loop.remove_signal_handler(signal.SIGCHLD)
+        gc.unfreeze()
         self.log.finish()
 
     # Looking after them
@@ -338,12 +341,11 @@ class Workers:
         self._timers["ping"] = self._loop.call_later(period, self._ping)
         for worker in self.workers:
             # Its start may take as long as it likes; but when all end, nobody is waited for.
-            if worker.silent == _PINGS:
-                if worker.ready or self._stopping:
-                    self.log.error(f"worker {worker.pid} has not answered for {self._timeout:g} s: killed")
-                    os.kill(worker.pid, signal.SIGKILL)
-                else:
-                    self.log.warning(f"worker {worker.pid} has not begun to serve for {self._timeout:g} s")
+            if worker.silent >= _PINGS and (worker.ready or self._stopping):
+                self.log.error(f"worker {worker.pid} has not answered for {self._timeout:g} s: killed")
+                os.kill(worker.pid, signal.SIGKILL)
+            elif worker.silent == _PINGS:
+                self.log.warning(f"worker {worker.pid} has not begun to serve for {self._timeout:g} s")
             worker.silent += 1
             if worker.silent <= _PINGS:
                 worker.tell(PING)

@@ -105,8 +105,8 @@ class App:
         @router.get("/who")
         async def who(req: Request) -> Any:
             assert req._connection is not None
-            _, port = req._connection.transport.get_extra_info("peername")[:2]
-            return {"client": req.client, "scheme": req.scheme, "host": req.headers["host"], "link": port}
+            link = str(req._connection.transport.get_extra_info("peername"))
+            return {"client": req.client, "scheme": req.scheme, "host": req.headers["host"], "link": link}
 
         @router.get("/ticks")
         async def ticks(req: Request) -> Any:
@@ -169,8 +169,8 @@ def process(command: list[str], log: Path, sock: socket.socket, **environment: s
 
 
 @contextmanager
-def nginx(folder: Path, app: int) -> Iterator[int]:
-    """nginx in front of port `app`; gives its port."""
+def nginx(folder: Path, app: str) -> Iterator[int]:
+    """nginx in front of the address `app`; gives its port."""
     path = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if path is None:
         pytest.skip("nginx is not installed (the package nginx-light)")
@@ -180,9 +180,7 @@ def nginx(folder: Path, app: int) -> Iterator[int]:
         f"    {kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    site = replaced(
-        NGINX, ("listen 80;", f"listen 127.0.0.1:{port};"), ("127.0.0.1:8000", f"127.0.0.1:{app}")
-    )
+    site = replaced(NGINX, ("listen 80;", f"listen 127.0.0.1:{port};"), ("127.0.0.1:8000", app))
     config = folder / "nginx.conf"
     as_we_are = "user root root;\n" * (os.geteuid() == 0)  # else root's nginx works as nobody
     config.write_text(
@@ -220,12 +218,12 @@ KINDS = ("nginx", "haproxy")
 
 
 @contextmanager
-def in_front(kind: str, folder: Path, app: int) -> Iterator[int]:
+def in_front(kind: str, folder: Path, app: str) -> Iterator[int]:
     if kind == "nginx":
         with nginx(folder, app) as port:
             yield port
     else:
-        with haproxy(folder, HAPROXY, ("127.0.0.1:8000", f"127.0.0.1:{app}")) as port:
+        with haproxy(folder, HAPROXY, ("127.0.0.1:8000", app)) as port:
             yield port
 
 
@@ -257,7 +255,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     kind, _, backend = request.param.partition("-")
     with (
         running(backend, router=app.router, trusted_proxies="127.0.0.1") as server,
-        in_front(kind, folder, server.port) as port,
+        in_front(kind, folder, f"127.0.0.1:{server.port}") as port,
     ):
         yield Site(app, port, server)
 
@@ -267,6 +265,17 @@ def test_the_client_is_known(site: Site) -> None:
     assert told["client"] == ["127.0.0.5", 0]
     assert told["scheme"] == "http"
     assert told["host"] == f"127.0.0.1:{site.port}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "backend"), [("nginx", "unix:", "selectors"), ("haproxy", "unix@", "asyncio")]
+)
+def test_the_client_is_known_over_a_unix_socket(kind: str, at: str, backend: str, tmp_path: Path) -> None:
+    app, path = App(), tmp_path / "s"
+    options = {"router": app.router, "bind": ["127.0.0.1:0", f"unix:{path}"], "trusted_proxies": "unix"}
+    with running(backend, **options) as server, in_front(kind, tmp_path, f"{at}{path}") as port:
+        told = Site(app, port, server).who(("X-Forwarded-For", "192.0.2.66"), source="127.0.0.5")
+    assert told["client"] == ["127.0.0.5", 0]
 
 
 def test_what_a_client_claims_is_not_believed(site: Site) -> None:
@@ -446,7 +455,7 @@ def test_a_restart_is_not_noticed(kind: str, backend: str, tmp_path: Path) -> No
 
     with (
         Served([sys.executable, tmp_path / "app.py"], env=env) as served,
-        in_front(kind, tmp_path, served.port) as port,
+        in_front(kind, tmp_path, f"127.0.0.1:{served.port}") as port,
     ):
         threads = [threading.Thread(target=keep_asking, args=(each, port)) for each in ("GET", "POST", "GET")]
         for thread in threads:

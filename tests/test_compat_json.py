@@ -98,7 +98,7 @@ def test_loads_refuses_other_types(wrong: Any) -> None:
     assert outcome(standin.loads, wrong) == outcome(real.loads, wrong)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=repr)
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options) or "none")
 def test_dumps(options: dict[str, Any]) -> None:
     for value in VALUES:
         assert outcome(standin.dumps, value, **options) == outcome(real.dumps, value, **options), value

@@ -50,7 +50,7 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "kissapi.pure": (".compat.httptools .parser", "HttpParser over the stand-in, asked for by name"),
     "kissapi.errors": (".fail .hooks .response", "what routers answer in place of what is raised"),
-    "kissapi.answer": (".response .stream", "what becomes of a handler's result"),
+    "kissapi.answer": (".fail .response .stream", "what becomes of a handler's result"),
     "kissapi.connection": (".answer .fail .upload", "the state machine of one client"),
     "kissapi.upload": (".awaitables .fail", "a body that a handler takes as it comes"),
     "kissapi.stream": (".awaitables", "a body that goes out as it is made"),
@@ -70,11 +70,20 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "kissapi.address": ("os", "where a server listens, as people write it"),
     "kissapi.notify": ("os socket", "what systemd is told"),
+    "kissapi.workers": (
+        (
+            "atexit gc os signal socket sys threading traceback .awaitables .backends.loop .log .restart"
+            " .share .sockets .worker"
+        ),
+        "the master of several processes",
+    ),
+    "kissapi.worker": ("socket .program", "one of them: a program that has a master"),
+    "kissapi.share": ("mmap", "how many clients each worker has, where all of them see it"),
     "kissapi.loops": ("socket threading .awaitables .service", "several event loops, each in its thread"),
     "kissapi.sockets": ("array errno os select socket stat struct sys", "binding and accepting"),
     "kissapi.restart": ("os signal socket subprocess sys", "a new process that takes the sockets over"),
     "kissapi.program": (
-        "os signal socket threading time .awaitables .notify .restart",
+        "os signal socket threading time .awaitables .backends.loop .notify .restart .workers",
         "a process that serves: signals, restart, end",
     ),
     "kissapi.server": (
@@ -156,14 +165,15 @@ DOORS: dict[str, str] = {
     "selectors": "kissapi.backends.poll kissapi.backends.epoll kissapi.backends.asyncio",
     "socket": (
         "kissapi.sockets kissapi.notify kissapi.loops kissapi.program kissapi.restart"
+        " kissapi.workers kissapi.worker"
         " kissapi.trust kissapi.proxy_protocol"
         " kissapi.backends.asyncio kissapi.backends.loop kissapi.backends.selectors kissapi.backends.tls"
     ),
     "threading": (
         "kissapi.codec kissapi.threads kissapi.program kissapi.loops kissapi.reload kissapi.watch"
-        " kissapi.backends.loop"
+        " kissapi.workers kissapi.backends.loop"
     ),
-    "signal": "kissapi.program kissapi.restart kissapi.reload kissapi.backends.loop",
+    "signal": "kissapi.program kissapi.restart kissapi.workers kissapi.reload kissapi.backends.loop",
 }
 
 # Law 7.

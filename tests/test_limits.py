@@ -42,18 +42,22 @@ def test_bytes_and_counts_are_whole_numbers(name: str) -> None:
         Limits(**{name: 1.5})
 
 
-@pytest.mark.parametrize("name", ["body_rate", "max_connections", "max_threads", "read_size"])
+@pytest.mark.parametrize(
+    "name", ["body_rate", "max_connections", "max_memory", "max_requests", "max_threads", "read_size"]
+)
 def test_nothing_that_would_stop_all_service_may_be_zero(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be a whole number, at least 1, not 0"):
         Limits(**{name: 0})
     assert Limits(**{name: 1})
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "max_connections"])
-def test_only_the_number_of_connections_may_be_none(name: str) -> None:
-    with pytest.raises(ValueError, match="not None"):
-        Limits(**{name: None})
-    assert Limits(max_connections=None).max_connections is None
+@pytest.mark.parametrize("name", NAMES)
+def test_only_what_is_none_by_itself_may_be_none(name: str) -> None:
+    if name in ("max_connections", "max_memory", "max_requests"):
+        assert getattr(Limits(**{name: None}), name) is None
+    else:
+        with pytest.raises(ValueError, match="not None"):
+            Limits(**{name: None})
 
 
 @pytest.mark.parametrize("name", ["max_bodyy", "__init__", "__annotations__", "_timeout", "hots"])

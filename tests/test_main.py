@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kissapi import Router, Server, __version__
+from kissapi import Server, __version__
 from kissapi.__main__ import main, make_server
 from kissapi.extras.json_log import JsonLog
 from kissapi.flags import flag_of, make_parser, read
@@ -168,7 +168,9 @@ def test_what_a_factory_raises(write: Write, capsys: Capture) -> None:
     assert main(["shop:broken"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[-2:] == ["ZeroDivisionError: division by zero", "kissapi: shop:broken() failed"]
-    assert [line for line in lines if "File" in line] == [f'  File "{os.getcwd()}/shop.py", line 29, in broken']
+    assert [line for line in lines if "File" in line] == [
+        f'  File "{os.getcwd()}/shop.py", line 29, in broken'
+    ]
 
 
 # Flags and environment
@@ -193,7 +195,10 @@ def test_where_to_listen_is_said_in_one_way(capsys: Capture) -> None:
     assert given("-b", "127.0.0.1:1", "--bind=unix:/x", environ={"PORT": "2", "KISSAPI_HOST": "h"}) == {
         "bind": ["127.0.0.1:1", "unix:/x"]
     }
-    assert given("--port", "3", environ={"KISSAPI_BIND": ":1", "KISSAPI_HOST": "h"}) == {"port": 3, "host": "h"}
+    assert given("--port", "3", environ={"KISSAPI_BIND": ":1", "KISSAPI_HOST": "h"}) == {
+        "port": 3,
+        "host": "h",
+    }
     assert given(environ={"KISSAPI_BIND": ":1, [::]:2", "PORT": "3"}) == {"bind": [":1", "[::]:2"]}
     said = fails(capsys, "--bind", ":1", "--port", "2")
     assert said == "--bind says where to listen: leave out --host and --port"
@@ -304,7 +309,9 @@ def test_what_a_server_refuses_is_told_in_one_line(write: Write, capsys: Capture
 
 
 def test_proxies(write: Write) -> None:
-    server = make_server("shop:server", given("--proxy-protocol", environ={"FORWARDED_ALLOW_IPS": "10.0.0.0/8"}))
+    server = make_server(
+        "shop:server", given("--proxy-protocol", environ={"FORWARDED_ALLOW_IPS": "10.0.0.0/8"})
+    )
     assert server.trusted is not None
     assert "10.1.2.3" in server.trusted
     assert server.proxy_protocol
@@ -321,7 +328,9 @@ def test_version(capsys: Capture) -> None:
 
 
 def test_routes(write: Write, capsys: Capture) -> None:
-    write("api", "from shop import router\nfrom kissapi import Router\nroot = Router()\nroot['/shop'] = router")
+    write(
+        "api", "from shop import router\nfrom kissapi import Router\nroot = Router()\nroot['/shop'] = router"
+    )
     assert main(["routes", "api:root"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "METHOD  PATH    HANDLER     HOOKS          ROUTER",

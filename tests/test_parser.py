@@ -114,6 +114,50 @@ def test_a_parser_that_cannot_encode_ends_the_connection() -> None:
     assert any("ZeroDivisionError" in line for line in wire.lines)
 
 
+def test_encode_result_gets_what_a_handler_returned_and_encode_all_else() -> None:
+    class Typed(LineParser):
+        def encode_result(self, result: object) -> bytes:
+            return b"%b %b\n" % (type(result).__name__.encode(), {1: b"one"}[result])  # type: ignore[index]
+
+    router = Router()
+    results = {"/one": 1, "/two": 2, "/true": True, "/response": Response("x"), "/fail": Fail(402, "pay")}
+
+    @router.get("/{name}")
+    async def result(req: Request) -> object:
+        if isinstance(results[req.path], Fail):
+            raise results[req.path]  # type: ignore[misc]
+        return results[req.path]
+
+    @router.on_error(402)
+    async def pay(req: Request, error: Fail) -> Fail:
+        return error
+
+    wire = Wire(router, Typed).send(b"".join(b"%b\n" % path.encode() for path in [*results, "/a/b"]))
+    assert wire.received.split(b"\n") == [
+        b"int one", b"500 Internal Server Error", b"bool one", b"200 x", b"402 pay", b"404 Not Found", b"",
+    ]  # fmt: skip
+    assert [line.partition("→ ")[2].rpartition(" ")[0] for line in wire.lines if "→" in line] == [
+        "200 8B", "500 26B", "200 9B", "200 6B", "402 8B", "404 14B",
+    ]  # fmt: skip
+    assert any("KeyError: 2" in line for line in wire.lines)
+    assert not wire.closed
+
+
+def test_encode_result_must_return_bytes_and_counts_only_beside_encode() -> None:
+    class Wrong(LineParser):
+        def encode_result(self, result: object) -> object:
+            return result
+
+    wire = Wire(hello, Wrong).send(b"/hello\n")
+    assert wire.received == b"500 Internal Server Error\n"
+    assert any("Wrong.encode_result must return bytes, not 'world'" in line for line in wire.lines)
+
+    class Alone(MyParser):
+        encode_result = Wrong.encode_result
+
+    assert parse_answers(Wire(hello, Alone).send(b"GET /hello\r\n\r\n").received)[0][2] == b"world"
+
+
 def test_should_keep_alive_is_the_parsers_word() -> None:
     class Once(LineParser):
         def should_keep_alive(self) -> bool:

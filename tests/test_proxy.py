@@ -9,6 +9,7 @@ import http.client
 import json
 import logging
 import os
+import random
 import socket
 import ssl
 import struct
@@ -27,8 +28,8 @@ import pytest
 
 from kissapi import Request, Router, Server
 from kissapi.forwarded import USUAL, behind, field_names
-from kissapi.proxy_protocol import LINE, SIGNATURE, BadHeader, header_size, read_header
-from kissapi.trust import Trusted
+from kissapi.proxy_protocol import LINE, SIGNATURE, BadHeader, Gate, header_size, read_header
+from kissapi.trust import Trusted, pack
 from tests.test_tls import pems, trusting  # noqa: F401  # pems: a fixture
 from tests.wire import Wire, parse_answers
 
@@ -91,6 +92,7 @@ def test_a_unix_socket_is_trusted_by_its_name_alone() -> None:
         ("", "''"),
         ([], "trusted_proxies is empty"),
         ([7], "named by a string, not by 7"),
+        (True, "it is not True"),
         ("10.0.0.1/8", r"the network is 10\.0\.0\.0/8"),
         ("2001:db8::1/32", "the network is 2001:db8::/32"),
         ("10.0.0.0/33", "a number of bits, 0 to 32"),
@@ -209,6 +211,17 @@ def test_nobody_else_is_believed(parser_class: Any, peer: Any, told: str) -> Non
     assert (scheme, host) == ("http", "app:8000")
 
 
+@pytest.mark.parametrize("told", ["", "x-forwarded-port"])
+def test_a_field_that_no_proxy_sets_is_not_read(parser_class: Any, told: str) -> None:
+    fields = [
+        f"X-Forwarded-For: {ANN}",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: a",
+        "Forwarded: for=1",
+    ]
+    assert origin(parser_class, *fields, told=told) == [[PROXY, 4321], "http", "app:8000"]
+
+
 def test_without_trust_the_fields_are_as_any_other(parser_class: Any) -> None:
     wire = Wire(router_of(), parser_class)
     wire.send(f"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {ANN}\r\n\r\n".encode())
@@ -260,7 +273,9 @@ def test_x_forwarded_host_and_port(parser_class: Any, fields: list[str], host: s
     ("field", "client", "scheme", "host"),
     [
         (f"for={ANN}", [ANN, 0], "http", "app:8000"),
-        (f"For={ANN}; proto=https".replace("; ", ";"), [ANN, 0], "https", "app:8000"),
+        (f"For={ANN} ; proto=https;", [ANN, 0], "https", "app:8000"),
+        (f"for={ANN}:4711;host=b:81", [ANN, 4711], "http", "b:81"),
+        ("for=[2001:db8::7]:4711", ["2001:db8::7", 4711], "http", "app:8000"),
         (f'by=_x;FOR="{ANN}:4711";Proto="https";host="b:81"', [ANN, 4711], "https", "b:81"),
         ('for="[2001:db8::7]:4711"', ["2001:db8::7", 4711], "http", "app:8000"),
         (f'for="{ANN}:_hidden"', [ANN, 0], "http", "app:8000"),
@@ -291,12 +306,36 @@ def test_forwarded(parser_class: Any, field: str, client: Any, scheme: str, host
     assert origin(parser_class, *fields, told="forwarded") == [client, scheme, host]
 
 
-@pytest.mark.parametrize("piece", [",", '",', "for=10.1.0.1,", 'x="', "a=b;", "\\", '"\\",'])
+@pytest.mark.parametrize(
+    "piece", [",", '",', "for=10.1.0.1,", 'x="', "a=b;", "\\", '"\\",', " ", " ;", "a", "="]
+)
 def test_a_long_field_takes_no_long_time(parser_class: Any, piece: str) -> None:
     field = piece * (60_000 // len(piece))
     started = time.process_time()
-    origin(parser_class, f"Forwarded: {field}", told="forwarded")
+    for start in ("", "for=10.1.0.1", 'for="'):
+        origin(parser_class, f"Forwarded: {start}{field}x", told="forwarded")
     assert time.process_time() - started < 1, "the square of its length would take minutes"
+
+
+@pytest.mark.parametrize(
+    ("told", "name", "words"),
+    [
+        (USUAL, "X-Forwarded-For", [ANN, f"{ANN}:4711", f"{ANN}, 10.1.0.1"]),
+        ("forwarded", "Forwarded", [f"for={ANN}", f'for="{ANN}:1";host="a, b\\"c"', f"proto=x; for={ANN}:1"]),
+    ],
+)
+def test_nothing_in_front_hides_what_the_proxy_adds(told: str, name: str, words: list[str]) -> None:
+    dice = random.Random(7)
+    pieces = [*'",;=\\ \t[]:', ANN, MALLORY, "for=", "10.1.0.1", "host", "unknown", 'for="', '\\"', "x=y"]
+    trusted = Trusted(f"{PROXY}, 10.1.0.0/16")
+    wire = Wire(router_of(), request_class=behind(trusted, field_names(told), Request))
+    wire.transport.facts = {"peername": (PROXY, 1)}
+    for _ in range(500):
+        claim = "".join(dice.choices(pieces, k=dice.randrange(12)))
+        wire.send(f"GET / HTTP/1.1\r\nHost: a\r\n{name}: {claim}, {dice.choice(words)}\r\n\r\n".encode())
+        ((_, _, body),) = parse_answers(wire.received)
+        wire.transport.sent.clear()
+        assert json.loads(body)[0][0] == ANN, claim
 
 
 def test_a_class_of_requests_stays_what_it_is(parser_class: Any) -> None:
@@ -532,6 +571,35 @@ def start(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return partial(running, request.param, **OPTIONS)
 
 
+def test_a_line_a_minute_tells_of_all(tmp_path: Path) -> None:
+    wire = Wire(router_of())
+    gate = Gate(None, wire.service, lambda sock, peer: None, Trusted(PROXY))
+    for seconds in (1, 1, 1, 60, 120):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            gate.enter(ours)
+            assert theirs.recv(1) == b""
+        wire.wait(seconds)
+    lines = [line.partition("] ")[2] for line in wire.lines]
+    said = "refused a connection from a Unix socket: it is not among the trusted_proxies"
+    assert lines == [said, f"{said} (3 more since the last such line)"]
+
+
+def test_any_bytes_are_a_header_or_none() -> None:
+    dice = random.Random(7)
+    headers = [parameter.values[0] for parameter in HEADERS]
+    for _ in range(5000):
+        data = bytearray(dice.choice(headers)[:400])
+        for _ in range(dice.randrange(4)):
+            data[dice.randrange(len(data))] = dice.choice(b"\0\r\n 1:.\x11\x21\xff")
+        try:
+            size = header_size(data)
+            peer = read_header(bytes(data[:size])) if 0 < size <= len(data) else None
+        except BadHeader:
+            continue
+        assert not peer or (pack(str(peer[0])) and 0 <= peer[1] <= 65535)
+
+
 class Lines(logging.Handler):
     """A logger that keeps what it is told."""
 
@@ -618,13 +686,16 @@ def test_who_waits_counts(start: Callable[..., Any]) -> None:
 
 def test_a_stop_does_not_wait_for_headers(start: Callable[..., Any]) -> None:
     started = time.monotonic()
-    with start(drain_timeout=0.1) as server, socket.create_connection(("127.0.0.1", server.port), 5) as proxy:
+    lines = Lines()
+    options = {"drain_timeout": 0.1, "logger": lines.logger}
+    with start(**options) as server, socket.create_connection(("127.0.0.1", server.port), 5) as proxy:
         proxy.sendall(b"PROXY")
         while not server.service or server.service.count() != 1:
             time.sleep(0.001)
         server.stop()
         assert proxy.recv(1) == b""
     assert time.monotonic() - started < 5, "it has waited for handshake_timeout"
+    assert lines.warnings == []
 
 
 def test_before_tls(start: Callable[..., Any], pems: Path) -> None:  # noqa: F811

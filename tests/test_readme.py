@@ -18,6 +18,7 @@ import pytest
 
 from kissapi import Request, Router, Server
 from kissapi.limits import Limits
+from tests.certificates import make_certificates
 from tests.test_examples import NAMES, ROOT, Line, Program, at_once, masked, session
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,6 +61,8 @@ def test_program(example: Example, tmp_path: Path) -> None:
     for name in needs:
         if find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
+    if "cert.pem" in example.source:
+        example = with_certificate(example, tmp_path)
     file = tmp_path / "program.py"
     # Its first line stands where it stands in the README, for tracebacks that lead there.
     file.write_text("\n" * (example.line - 1) + example.source, encoding="utf-8")
@@ -81,6 +84,17 @@ def test_program(example: Example, tmp_path: Path) -> None:
             assert [line for line in lines if "Parsing HTTP in pure Python" not in line] == masked(shown)
 
     at_once(["asyncio"] if needs else ["asyncio", "selectors"], ask)
+
+
+def with_certificate(example: Example, folder: Path) -> Example:
+    """The same with a certificate in `folder`, where cert.pem and key.pem are from now on."""
+    make_certificates(folder)
+
+    def there(text: str) -> str:
+        return re.sub(r"\b(cert|key)\.pem\b", lambda name: str(folder / name[0]), text)
+
+    sessions = [line._replace(command=there(line.command)) for line in example.sessions]
+    return example._replace(source=there(example.source), sessions=sessions)
 
 
 def table(heading: str) -> list[list[str]]:

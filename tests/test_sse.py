@@ -224,7 +224,7 @@ def test_a_client_that_does_not_read_is_waited_for(backend: str) -> None:
             yield "x" * 1000
 
     client = client_of(backend, flood, heartbeat=0.5)
-    client._limits.write_timeout = 1000
+    client.server.limits.write_timeout = 1000
     with client.stream("GET", "/") as answer:
         client.wait(100)
         sent = len(made)

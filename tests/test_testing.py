@@ -276,6 +276,9 @@ def test_a_server_brings_its_settings(make: Make, backend: str) -> None:
     assert make(server).post("/echo", body="123456").status == 413
     assert make(server, max_body=6).post("/echo", body="123456").status == 201
     assert make(rpc, backend).exchange(b"add 1 2\nadd 1 two\n") == b"= 3.0\n! 400 add takes numbers\n"
+    server = Server(router=router, backend=backend, trusted_proxies="10.0.0.0/8")
+    behind = make(server, client=("10.1.1.1", 5))
+    assert behind.get("/who", headers={"X-Forwarded-For": "1.2.3.4"}).json[0] == ["1.2.3.4", 0]
 
 
 def test_routes_may_come_until_the_first_request(make: Make, backend: str) -> None:
@@ -480,7 +483,9 @@ def test_the_body_waits_a_second_for_100(make: Make, backend: str, seconds: floa
     assert answer.text == "abc"
     assert answer.informational == ([100] if seconds < 1 else [])
     assert told == [sent_after]
-    assert client.post("/nowhere", body=pieces(), headers={"Expect": "100-continue"}).status == 404
+    with client.stream("POST", "/no", body=pieces(), headers={"Expect": "100-continue"}) as answer:
+        assert answer.status == 404
+        client.wait(5)
     assert told == [sent_after]
 
 
@@ -529,7 +534,7 @@ def test_another_protocol_has_exchange(make: Make, backend: str) -> None:
     client = make(rpc, backend)
     with pytest.raises(ValueError, match=r"no answer of HTTP/1.1.*exchange\(\).*! 404"):
         client.get("/")
-    assert client._parser_class is LineParser
+    assert client.server.parser_class is LineParser
 
 
 # Bytes

@@ -36,6 +36,7 @@ from kissapi.response import Upgrade
 from kissapi.tls import TlsFromFiles
 from tests import app
 from tests.calls import list_calls
+from tests.certificates import make_certificates
 from tests.served import Served
 from tests.small_python import HOME
 from tests.test_transport import Recorder
@@ -54,23 +55,8 @@ Serve = Callable[..., Server]
 
 @pytest.fixture(scope="session")
 def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder: cert.pem and key.pem for localhost, old.pem and old_key.pem, both.pem, encrypted.pem."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: it makes the certificates of these tests")
-    folder = tmp_path_factory.mktemp("pems")
-    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-    for certfile, keyfile in (("cert.pem", "key.pem"), ("old.pem", "old_key.pem")):
-        new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=kissapi"
-        openssl(folder, *new.split(), "-addext", names, "-keyout", keyfile, "-out", certfile)
-    openssl(folder, *"pkcs8 -topk8 -in key.pem -out encrypted.pem -passout pass:secret".split())
-    (folder / "both.pem").write_bytes((folder / "cert.pem").read_bytes() + (folder / "key.pem").read_bytes())
-    (folder / "text.pem").write_text("hello\n")
-    return folder
-
-
-def openssl(folder: Path, *arguments: str) -> None:
-    done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True, timeout=20)
-    assert done.returncode == 0, done.stderr
+    """The folder that `make_certificates` fills."""
+    return make_certificates(tmp_path_factory.mktemp("pems"))
 
 
 @cache

@@ -19,7 +19,7 @@ from kissapi.sockets import has_input
 from kissapi.sockets import reset as cut
 
 READ_SIZE = Limits.read_size
-BIG = 4 * 1024 * 1024  # more than the two buffers of a socket pair hold
+BIG = 16 * 1024 * 1024  # more than the two buffers of a socket pair hold
 
 
 class Recorder:

@@ -87,9 +87,7 @@ def let_go(transport: Any) -> None:
         transport._read_ready_cb = None
 
 
-def adopter(
-    loop: asyncio.AbstractEventLoop, service: Service, tls: Tls | None = None
-) -> Callable[..., None]:
+def adopter(loop: asyncio.AbstractEventLoop, service: Service, tls: Tls | None = None) -> Callable[..., None]:
     """What makes a connection of an accepted socket, and of the address that a proxy tells of its client."""
     adoptions: set[asyncio.Task[Any]] = set()  # the loop itself keeps no strong reference to a task
     make: Callable[..., Any] = partial(AsyncioConnection, service)

@@ -84,7 +84,7 @@ class _Failure:
         whole = traceback_text(error) or f"{title}\n"
         if not _wants_page(request):
             return _text(f"{whole}\n{_facts_as_text(_facts(request, route))}", 500)
-        sections = [_section("Request", _pairs(_facts(request, route)))]
+        sections: list[str] = []
         each: BaseException | None = error
         seen: set[int] = set()
         while each is not None and id(each) not in seen:
@@ -93,6 +93,7 @@ class _Failure:
             heading = "Traceback" if each is error else f"… which came of {what}"
             sections.append(_section(heading, "".join(_steps(each.__traceback__))))
             each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+        sections.append(_section("Request", _pairs(_facts(request, route))))
         sections.append(f"<details><summary>As text</summary><pre>{escape(whole)}</pre></details>")
         return _page(request, title, sections, 500)
 

@@ -62,23 +62,23 @@ class File(Response):
         opened, self._file = self._file, None
         if opened is None:
             raise RuntimeError("this file has been sent: file() answers one request, call it in the handler")
-        body: object = self.body
+        body: object = self._body
         if body is not opened:  # a hook has put another in its place
             opened.close()
             return
         is_head = request.method == "HEAD"
-        conditional = self.status == 200 and (is_head or request.method == "GET")
+        conditional = self._status == 200 and (is_head or request.method == "GET")
         if conditional and not FIELDS.isdisjoint(request.headers) and not self._heed(request, opened):
             opened.close()
             return
         length = opened.stop - opened.start
         if length <= WHOLE and not is_head:
-            self.body = opened.read()
+            self._body = opened.read()
             return
         self.headers["content-length"] = str(length)
         if is_head:
             opened.close()
-            self.body = b""
+            self._body = b""
 
     def _heed(self, request: Request, opened: OpenFile) -> bool:
         """Whether any of the file is to be sent."""

@@ -28,6 +28,7 @@ TYPES = {
 }  # fmt: skip
 
 
+@lru_cache(1024)
 def type_of(path: str) -> str:
     """The Content-Type of the file at `path`; text is taken to be UTF-8.
 
@@ -41,7 +42,6 @@ def type_of(path: str) -> str:
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
-@lru_cache
 def _other_type(extension: str) -> str:
     try:
         from mimetypes import guess_type  # it reads tables of the system at its first use
@@ -50,6 +50,7 @@ def _other_type(extension: str) -> str:
     return guess_type(f"name.{extension}")[0] or UNKNOWN
 
 
+@lru_cache
 def is_compact(kind: str) -> bool:
     """Whether files of this type are compressed in themselves, so that a coding has nothing to win."""
     return kind.startswith(("image/", "video/", "audio/", "font/woff")) and kind != "image/svg+xml"

@@ -25,6 +25,14 @@ PIECE = 512 * 1024  # bytes that the kernel sends at once: a tenth of a millisec
 READ = 128 * 1024  # bytes that are read at once: each client may leave us sitting on so many
 
 
+def _read_at_any_rate(descriptor: int, size: int, start: int) -> bytes:
+    os.lseek(descriptor, start, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+_read_at = getattr(os, "pread", _read_at_any_rate)  # Windows has none
+
+
 class OpenFile:
     """A regular file that is open for reading; as the body of a `Response` it sends `start` to `stop` of it.
 
@@ -58,7 +66,7 @@ class OpenFile:
     def read(self) -> bytes:
         """All that is to be sent; closes the file. Raises `RuntimeError` if it has become shorter."""
         try:
-            data = self._read(self.stop - self.start)
+            data = _read_at(self._descriptor, self.stop - self.start, self.start)
         finally:
             self.close()
         if len(data) < self.stop - self.start:
@@ -80,7 +88,7 @@ class OpenFile:
                 finally:
                     connection.resume_writing()
         while self.start < self.stop:
-            data = self._read(min(self.stop - self.start, READ))
+            data = _read_at(self._descriptor, min(self.stop - self.start, READ), self.start)
             if not data:
                 break
             self.start += len(data)
@@ -91,12 +99,6 @@ class OpenFile:
         sent = os.sendfile(sock.fileno(), self._descriptor, self.start, min(self.stop - self.start, PIECE))
         self.start += sent
         return sent
-
-    def _read(self, size: int) -> bytes:
-        if hasattr(os, "pread"):
-            return os.pread(self._descriptor, size, self.start)
-        os.lseek(self._descriptor, self.start, os.SEEK_SET)  # Windows
-        return os.read(self._descriptor, size)
 
 
 class _Pump:

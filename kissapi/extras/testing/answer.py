@@ -99,8 +99,7 @@ class Answer:
                 sent = self._line.wire.transport.sent
                 client.loop.run_until(lambda: bool(sent), client.loop.now + 1)
                 self._reply.feed(self._line.read())
-            if not self._reply.status:
-                self._line.chunks = chunks
+            self._line.chunks = chunks
             self._pull(lambda: bool(self._reply.status))
         except BaseException:
             self.close()

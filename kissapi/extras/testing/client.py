@@ -10,7 +10,8 @@ import re
 import sys
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 from kissapi import codec
@@ -24,16 +25,27 @@ from kissapi.limits import Limits
 from kissapi.log import Log
 from kissapi.router import Router
 from kissapi.server import BACKENDS, Server
-from kissapi.service import Service
 
 if TYPE_CHECKING:
     from kissapi.extras.testing.websocket import WebSocket
     from kissapi.request import Request
+    from kissapi.service import Service
 
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
+Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 PATIENCE = 3600.0  # seconds of the clock in here: who has not answered by then never will
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
+
+class Options(TypedDict, total=False):
+    """Of every request; see `Client.stream`."""
+
+    headers: Fields
+    body: Body | None
+    json: Any
+    form: Mapping[str, str] | None
+    query: Query | None
 
 
 class Client:
@@ -69,14 +81,15 @@ class Client:
         self.backend = app.backend if backend is None else backend
         if self.backend not in BACKENDS:
             raise ValueError(f'backend must be "asyncio" or "selectors", not {backend!r}')
-        self.server = app
+        self.server = copy(app)  # with changes; it is asked for its settings, and never started
+        self.server.parser_class = parser_class or app.parser_class
+        self.server.request_class = request_class or app.request_class
+        self.server.limits = Limits(**{**vars(app.limits), **limits})
+        self.server.backend, self.server.tls = self.backend, None
         self.headers = Headers(headers)
         self.loop, self._spawn = _make_loop(self.backend)
         self._closer = weakref.finalize(self, self.loop.close)
         self.cookies = Jar(self.loop.time)
-        self._parser_class = parser_class or app.parser_class
-        self._request_class = request_class or app.request_class
-        self._limits = Limits(**{**vars(app.limits), **limits})
         self._facts = {"peername": client, "sslcontext": True if scheme == "https" else None}
         self._book = io.StringIO()
         self._service: Service | None = None
@@ -87,35 +100,35 @@ class Client:
 
     # Requests
 
-    def get(self, path: str, **options: Any) -> Answer:
+    def get(self, path: str, **options: Unpack[Options]) -> Answer:
         """GET, with the options of `request`."""
         return self.request("GET", path, **options)
 
-    def head(self, path: str, **options: Any) -> Answer:
+    def head(self, path: str, **options: Unpack[Options]) -> Answer:
         """HEAD, with the options of `request`."""
         return self.request("HEAD", path, **options)
 
-    def options(self, path: str, **options: Any) -> Answer:
+    def options(self, path: str, **options: Unpack[Options]) -> Answer:
         """OPTIONS, with the options of `request`."""
         return self.request("OPTIONS", path, **options)
 
-    def delete(self, path: str, **options: Any) -> Answer:
+    def delete(self, path: str, **options: Unpack[Options]) -> Answer:
         """DELETE, with the options of `request`."""
         return self.request("DELETE", path, **options)
 
-    def post(self, path: str, **options: Any) -> Answer:
+    def post(self, path: str, **options: Unpack[Options]) -> Answer:
         """POST, with the options of `request`."""
         return self.request("POST", path, **options)
 
-    def put(self, path: str, **options: Any) -> Answer:
+    def put(self, path: str, **options: Unpack[Options]) -> Answer:
         """PUT, with the options of `request`."""
         return self.request("PUT", path, **options)
 
-    def patch(self, path: str, **options: Any) -> Answer:
+    def patch(self, path: str, **options: Unpack[Options]) -> Answer:
         """PATCH, with the options of `request`."""
         return self.request("PATCH", path, **options)
 
-    def request(self, method: str, path: str, **options: Any) -> Answer:
+    def request(self, method: str, path: str, **options: Unpack[Options]) -> Answer:
         """The whole answer to a request; the options are those of `stream`.
 
         Redirects are not followed: `client.get(answer.headers["location"])`. Cookies are kept. Raises
@@ -135,7 +148,7 @@ class Client:
         body: Body | None = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
-        query: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
+        query: Query | None = None,
     ) -> Answer:
         """An answer as soon as its head is there; the pieces of its body are taken one by one.
 
@@ -181,7 +194,7 @@ class Client:
         return answer
 
     def websocket(
-        self, path: str, *, headers: Fields = (), subprotocols: Iterable[str] = (), query: Any = None
+        self, path: str, *, headers: Fields = (), subprotocols: Iterable[str] = (), query: Query | None = None
     ) -> WebSocket:
         """A WebSocket (RFC 6455); needs the package wsproto. Raises `Refused` for an answer other than 101.
 
@@ -231,16 +244,10 @@ class Client:
     def service(self) -> Service:
         """What stands for the server in here."""
         if self._service is None:
-            self._service = Service(
-                loop=self.loop,
-                spawn=self._spawn,
-                router=self.server.router,
-                parser_class=self._parser_class,
-                request_class=self._request_class,
-                limits=self._limits,
-                log=Book(self._book),
-                clock=self.loop.time,
-            )
+            service, _ = self.server._make_service(self.loop)
+            service.spawn, service.clock = self._spawn, self.loop.time
+            service.log, service.answered = Book(self._book), []
+            self._service = service
         return self._service
 
     def close(self) -> None:
@@ -260,7 +267,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._leave()
         service = self.service
-        self.loop.run_until(lambda: not service.afters, self.loop.now + self._limits.shutdown_timeout)
+        self.loop.run_until(lambda: not service.afters, self.loop.now + service.limits.shutdown_timeout)
         for function in reversed(self.server._on_stop):
             try:
                 self.run(_call(function))

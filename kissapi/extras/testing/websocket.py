@@ -20,7 +20,7 @@ from kissapi.headers import Headers
 
 if TYPE_CHECKING:
     from kissapi.extras.testing.answer import Answer
-    from kissapi.extras.testing.client import Client, Fields
+    from kissapi.extras.testing.client import Client, Fields, Query
 
 
 class Refused(Exception):
@@ -39,7 +39,7 @@ class WebSocket:
     """
 
     def __init__(
-        self, client: Client, path: str, headers: Fields, subprotocols: Iterable[str], query: Any
+        self, client: Client, path: str, headers: Fields, subprotocols: Iterable[str], query: Query | None
     ) -> None:
         self.subprotocol: str | None = None
         self.close_code: int | None = None
