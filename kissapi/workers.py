@@ -196,8 +196,9 @@ class Workers:
             self._end_at_once()
 
     def _leave(self) -> None:
-        self._leaving = True
-        self._end(LEAVE)
+        if not self._stopping:
+            self._leaving = True
+            self._end(LEAVE)
 
     # The end
 
@@ -207,7 +208,7 @@ class Workers:
         for worker in self.workers:
             worker.tell(word)
             worker.silent = 0  # it may have been slow to begin, which is no crime
-        if not self.workers:
+        if not self.workers and not self._gone.done():
             self._gone.set_result(None)
 
     def _end_at_once(self) -> None:

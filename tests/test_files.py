@@ -6,6 +6,7 @@ import gzip
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -380,6 +381,14 @@ def test_a_field_that_would_split_the_answer_is_refused(public: Path, option: st
 )
 def test_the_name_tells_the_type(name: str, kind: str) -> None:
     assert type_of(name) == kind
+
+
+def test_without_mimetypes_the_table_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mimetypes", None)  # as in a small Python
+    type_of.cache_clear()
+    assert type_of("a.py") == "application/octet-stream"
+    assert type_of("a.css") == "text/css; charset=utf-8"
+    type_of.cache_clear()
 
 
 def test_an_answer_that_is_given_twice_says_so(public: Path) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
+import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def broken():
 
 
 @pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
     """Writes a module where the command line looks for it; it is forgotten after the test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -380,6 +379,42 @@ def test_check_tells_what_keeps_a_server_from_starting(write: Write, capsys: Cap
     assert "parameter 'id' is in '/{id}/{id}' twice" in capsys.readouterr().out
 
 
+# What ends before it serves
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """A program that ends gives signals back as Python has them, and not as pytest does."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_port_that_is_taken(write: Write, signals: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("PORT", str(port))
+        with pytest.raises(SystemExit, match=rf"^kissapi: port {port} of 127\.0\.0\.1 is in use: .*"):
+            main(["shop:server"])
+
+
+def test_debug_needs_a_local_address(write: Write, signals: None) -> None:
+    with pytest.raises(SystemExit, match=r"^kissapi: debug shows source and variables to every client"):
+        main(["shop:router", "--debug", "--host=0.0.0.0", "--port=0"])
+    assert make_server("shop:router", given("--debug")).host == "127.0.0.1"
+
+
+def test_what_on_start_raises_is_shown(write: Write, signals: None, backend: str, capsys: Capture) -> None:
+    write("late", f"{APP}\n@server.on_start\ndef connect():\n    raise OSError('no database')\n")
+    assert main(["late:server", "--port=0", "--backend", backend]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2:] == ["OSError: no database", "kissapi: cannot start: OSError"]
+    assert [line for line in lines if line.startswith("  File")] == [
+        f'  File "{os.getcwd()}/late.py", line 33, in connect'
+    ]
+
+
 # In a process of its own
 
 
@@ -404,46 +439,6 @@ def test_it_serves_on_uvloop(write: Write) -> None:
         pytest.skip("uvloop is not installed")
     with Served(command("shop:router", "-b127.0.0.1:0", "--loop=uvloop"), env=environment()) as served:
         assert served.get("/") == b"Hello"
-
-
-def test_a_port_that_is_taken(write: Write) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = subprocess.run(
-            command("shop:server"),
-            env=environment(PORT=str(port)),
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-    assert done.returncode == 1
-    assert re.fullmatch(rf"kissapi: port {port} of 127\.0\.0\.1 is in use: .*\n", done.stderr)
-
-
-def test_debug_needs_a_local_address(write: Write) -> None:
-    done = subprocess.run(
-        command("shop:router", "--debug", "--host=0.0.0.0", "--port=0"),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("kissapi: debug shows source and variables to every client, and other")
-    assert done.stderr.count("\n") == 1
-
-
-def test_what_on_start_raises_is_shown(write: Write) -> None:
-    write("late", f"{APP}\n@server.on_start\ndef connect():\n    raise OSError('no database')\n")
-    done = subprocess.run(
-        command("late:server", "--port=0"), env=environment(), capture_output=True, text=True, timeout=20
-    )
-    assert done.returncode == 1
-    lines = done.stderr.splitlines()
-    assert lines[-2:] == ["OSError: no database", "kissapi: cannot start: OSError"]
-    assert [line for line in lines if line.startswith("  File")] == [
-        f'  File "{os.getcwd()}/late.py", line 33, in connect'
-    ]
 
 
 def test_debug_serves_tracebacks(write: Write, backend: str) -> None:
