@@ -25,7 +25,7 @@ run: .venv/run ## make .venv, install kissapi in it, serve the quick start on po
 
 test: .venv/dev ## make .venv, install kissapi in it, run the whole suite: both backends, both parsers, small Python
 	@echo "make: pytest"
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 check: .venv/dev ## format, lint, types and import rules
 	@echo "make: ruff format --check"

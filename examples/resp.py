@@ -10,6 +10,7 @@ hello
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from kissapi import Fail, Request, Response, Router, Server
@@ -82,6 +83,7 @@ class RespParser:
         return b"-%b%b\r\n" % (b"" if text.partition(b" ")[0].isupper() else b"ERR ", text)
 
 
+@lru_cache(1024)  # the same few lengths come all the time
 def number(mark: bytes, line: bytes, digits: int) -> int:
     if line[:1] == mark and line[-2:] == b"\r\n" and line[1:-2].isdigit() and len(line) <= digits + 3:
         return int(line[1:-2])

@@ -39,14 +39,18 @@ def delete(*keys: bytes) -> int:
     return sum(store.pop(key, None) is not None for key in keys)
 
 
-def increment(key: bytes) -> int:
-    text = look(key, bytes, b"0")
-    if not INTEGER.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
-        raise Fail(400, "ERR value is not an integer or out of range")
-    if int(text) == 2**63 - 1:
+def integer(text: bytes) -> int:
+    if INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
+        return int(text)
+    raise Fail(400, "ERR value is not an integer or out of range")
+
+
+def increment(key: bytes, by: bytes = b"1") -> int:
+    value = integer(look(key, bytes, b"0")) + integer(by)
+    if not -(2**63) <= value < 2**63:
         raise Fail(400, "ERR increment or decrement would overflow")
-    store[key] = b"%d" % (int(text) + 1)
-    return int(text) + 1
+    store[key] = b"%d" % value
+    return value
 
 
 def push(key: bytes, *items: bytes) -> int:
@@ -59,6 +63,7 @@ command("get", 1, 1, lambda key: look(key, bytes))
 command("set", 2, MANY, put)
 command("del", 1, MANY, delete)
 command("incr", 1, 1, increment)
+command("incrby", 2, 2, increment)
 command("rpush", 2, MANY, push)
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ share.py        who of them takes the next client
 awaitables.py   sleep and to_thread, on every backend
 threads.py      the worker threads of plain `def` handlers
 __main__.py     the command line (with flags.py: what it says; target.py: what app:router stands for)
-backends/       asyncio.py (with epoll.py), selectors.py (with loop.py, poll.py): what differs between the two;
+backends/       asyncio.py (with epoll.py), selectors.py (with loop.py, poll.py): what differs between both;
                 tls.py: TLS, the same for both
 """
 

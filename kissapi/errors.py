@@ -34,7 +34,7 @@ def answer_errors(call: Call, tables: Sequence[Table]) -> Call:
                     break
             else:
                 raise
-            if what == 500 and request._connection is not None and not isinstance(error, Fail):
+            if what in (500, Exception) and request._connection is not None and not isinstance(error, Fail):
                 request._connection.service.failure(request, error)  # a mistake is logged, whoever answers it
             result = await table[what](request, error)
             return result if isinstance(result, (Response, Fail)) else Response(result, status)

@@ -166,9 +166,9 @@ class Program:
     # loop.
 
     def _on_end(self, number: int, frame: object) -> None:
+        self._close_handed()  # or who connects would wait for nobody
         for heir in (self.heir, self._next):
             if heir is not None:
-                self._close_handed()  # or who connects would wait for nobody
                 heir.signal(number)
         if not self._signalled:
             self._signalled = True

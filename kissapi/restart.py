@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kissapi.address import Address
 
-VARIABLE = "KISSAPI_HEIR"  # line=5;127.0.0.1:8000=6;unix:/run/app.sock=7
+VARIABLE = "KISSAPI_HEIR"  # by lines: line=5, localhost:8000=6+7, unix:/run/app.sock=8
 READY, LEAVE = b"R", b"L"
 
 Handed = list[tuple[str, list[socket.socket]]]  # sockets, by the address that was asked for
@@ -30,42 +30,45 @@ class Inheritance:
     """What an heir has been handed, if this process is one."""
 
     def __init__(self, text: str) -> None:
-        self._sockets: list[tuple[str, socket.socket]] = []
+        self._handed: Handed = []
         self.line: socket.socket | None = None
-        for entry in text.split(";") if text else []:
-            name, _, number = entry.rpartition("=")
-            sock = socket.socket(fileno=int(number))
-            sock.set_inheritable(False)
-            sock.setblocking(False)
+        for entry in text.splitlines():
+            name, _, numbers = entry.rpartition("=")
+            socks = [socket.socket(fileno=int(number)) for number in numbers.split("+")]
+            for sock in socks:
+                sock.set_inheritable(False)
+                sock.setblocking(False)
             if name == "line":
-                self.line = sock
+                self.line = socks[0]
             else:
-                self._sockets.append((name, sock))
+                self._handed.append((name, socks))
 
     def take(self, address: Address) -> list[socket.socket]:
         """The sockets that were handed down for `address`; none if there are none."""
-        taken = [sock for name, sock in self._sockets if name == str(address)]
-        if address.port == 0 and not address.path and address.fd < 0:
-            taken = taken[:1]  # of several free ports, one each
-        self._sockets = [entry for entry in self._sockets if entry[1] not in taken]
-        return taken
+        for entry in self._handed:
+            if entry[0] == str(address):
+                self._handed.remove(entry)  # who asks for one more free port gets the next
+                return entry[1]
+        return []
 
     def ready(self) -> None:
         """Tell the guardian that we serve, and close what is no longer served."""
-        for _, sock in self._sockets:
-            sock.close()
-        self._sockets.clear()
+        self._close()
         if self.line is not None:
             self.line.send(READY)
 
     def disown(self) -> None:
         """In a process that was forked from the heir: close what it was handed."""
-        for _, sock in self._sockets:
-            sock.close()
-        self._sockets.clear()
+        self._close()
         if self.line is not None:
             self.line.close()
             self.line = None
+
+    def _close(self) -> None:
+        for _, socks in self._handed:
+            for sock in socks:
+                sock.close()
+        self._handed.clear()
 
     def told_to_leave(self) -> bool | None:
         """What the line has to say: True to leave, None once there is no guardian any more."""
@@ -86,6 +89,20 @@ class Inheritance:
 inheritance = Inheritance(os.environ.pop(VARIABLE, ""))  # popped: the processes that we start are no heirs
 
 
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it has been removed
+        return None
+
+
+_FOLDER = _folder()  # where the program was started: it may go elsewhere
+
+
+def _spell(entry: tuple[str, list[socket.socket]]) -> str:
+    return f"{entry[0]}={'+'.join(str(sock.fileno()) for sock in entry[1])}"
+
+
 class Heir:
     """A process that has been started to take over; `heard` is called when it is ready or has ended."""
 
@@ -97,12 +114,13 @@ class Heir:
         self._heard = heard
         self._line, theirs = socket.socketpair()
         self._line.setblocking(False)
-        named = [("line", theirs), *((name, sock) for name, socks in handed for sock in socks)]
+        named = [("line", [theirs]), *handed]
         try:
             self.process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
-                env={**os.environ, VARIABLE: ";".join(f"{name}={sock.fileno()}" for name, sock in named)},
-                pass_fds=[sock.fileno() for _, sock in named],
+                env={**os.environ, VARIABLE: "\n".join(map(_spell, named))},
+                pass_fds=[sock.fileno() for _, socks in named for sock in socks],
+                cwd=_FOLDER,
                 process_group=0,  # or Ctrl-C would reach it twice: from the terminal, and from us
             )
         except BaseException:

@@ -90,7 +90,9 @@ class Upload:
             connection.transport.write(CONTINUE)
             connection.watch_client()
         if not connection.reading and not connection.pending:
-            connection.since += connection.service.time() - self._paused  # the client is not to blame for that
+            connection.since += (
+                connection.service.time() - self._paused
+            )  # the client is not to blame for that
             connection.resume_reading()
             connection.watch_client()
 

@@ -1,4 +1,5 @@
-"""Worker: a process that serves what its master has bound, until the line between them says otherwise.
+"""Worker: a process that serves what its master has bound, until the line between them says otherwise; and
+what the master knows of it.
 
 Law: a program like any other, but for whom it tells that it is ready, and who ends it. The listening sockets
 are not its own: it may close them, but turns nobody away from them unless all workers stop together.
@@ -10,6 +11,8 @@ reason behind it, when it ends because of an error.
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,7 @@ from kissapi.program import Program
 
 if TYPE_CHECKING:
     from kissapi.server import Server
+    from kissapi.share import Share
 
 PING, LEAVE, STOP = b"P", b"L", b"S"
 READY, ENOUGH, FAILED = b"R", b"M", b"X"
@@ -77,3 +81,72 @@ class Worker(Program):
             return handle(request)
 
         return counted
+
+
+class WorkerProcess:
+    """What the master knows of one worker."""
+
+    def __init__(self, pid: int, line: socket.socket, born: float, shares: list[Share | None]) -> None:
+        self.pid = pid
+        self.line = line
+        self.born = born
+        self.shares = shares
+        self.ready = False
+        self.enough = ""  # why it is to be replaced
+        self.successor: WorkerProcess | None = None  # who is to serve in its place
+        self.leaving = False
+        self.silent = 0  # pings that it has not answered
+        self.failure = b""  # what it said of its end
+        self.line.setblocking(False)
+
+    def tell(self, word: bytes) -> None:
+        """Say `word` on its line."""
+        try:
+            self.line.send(word)
+        except OSError:
+            pass  # it hangs or has ended; we shall see
+
+    def heard(self) -> bytes | None:
+        """What it has said since; None once it can say no more."""
+        try:
+            said = self.line.recv(65536)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            said = b""
+        if not said:
+            return None
+        if self.failure:
+            self.failure += said
+            return b""
+        words, failed, reason = said.partition(FAILED)
+        self.failure = failed + reason
+        self.silent = 0
+        return words
+
+    def take_up(self) -> int | None:
+        """How it ended, as `os.waitstatus_to_exitcode` has it; None if it has not."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody else has asked, and been told
+            return 0
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+
+def how(code: int) -> str:
+    """The end of a process, by its exit code, in words."""
+    if code >= 0:
+        return f"with exit code {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:  # one of the real-time signals, most of which have no name
+        return f"by signal {-code}"
+
+
+def memory_of(pid: int) -> int | None:
+    """Bytes of memory that a process has, shared pages included; None if nobody knows."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None

@@ -29,7 +29,7 @@ from kissapi.backends.loop import running
 from kissapi.log import escape
 from kissapi.restart import signals as restart_signals
 from kissapi.share import Shares
-from kissapi.worker import ENOUGH, FAILED, LEAVE, PING, READY, STOP, Worker
+from kissapi.worker import ENOUGH, FAILED, LEAVE, PING, READY, STOP, Worker, WorkerProcess, how, memory_of
 
 if TYPE_CHECKING:
     from kissapi.restart import Handed
@@ -41,56 +41,6 @@ _PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds until the next is forked, doubled e
 _PINGS = 3  # that are not answered: it hangs
 _LOOK = 1.0  # seconds between two looks at the memory of the workers
 _LAST = 0.5  # seconds from SIGTERM to SIGKILL, where all is to end at once
-
-
-class WorkerProcess:
-    """What the master knows of one worker."""
-
-    def __init__(self, pid: int, line: socket.socket, born: float, shares: list[Share | None]) -> None:
-        self.pid = pid
-        self.line = line
-        self.born = born
-        self.shares = shares
-        self.ready = False
-        self.enough = ""  # why it is to be replaced
-        self.successor: WorkerProcess | None = None  # who is to serve in its place
-        self.leaving = False
-        self.silent = 0  # pings that it has not answered
-        self.failure = b""  # what it said of its end
-        self.line.setblocking(False)
-
-    def tell(self, word: bytes) -> None:
-        """Say `word` on its line."""
-        try:
-            self.line.send(word)
-        except OSError:
-            pass  # it hangs or has ended; we shall see
-
-    def heard(self) -> bytes | None:
-        """What it has said since; None once it can say no more."""
-        try:
-            said = self.line.recv(65536)
-        except BlockingIOError:
-            return b""
-        except OSError:
-            said = b""
-        if not said:
-            return None
-        if self.failure:
-            self.failure += said
-            return b""
-        words, failed, reason = said.partition(FAILED)
-        self.failure = failed + reason
-        self.silent = 0
-        return words
-
-    def take_up(self) -> int | None:
-        """How it ended, as `os.waitstatus_to_exitcode` has it; None if it has not."""
-        try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:  # somebody else has asked, and been told
-            return 0
-        return os.waitstatus_to_exitcode(status) if pid else None
 
 
 class Workers:
@@ -313,24 +263,24 @@ class Workers:
         for each in self.workers:
             if each.successor is worker:
                 each.successor = None
-        how = f"worker {worker.pid} ended {_how(code)}"
+        end = f"worker {worker.pid} ended {how(code)}"
         reason = worker.failure[1:].decode("utf-8", "replace").rstrip("\n")
         if reason:
-            how += "".join(f"\n{escape(line)}" for line in reason.split("\n"))
+            end += "".join(f"\n{escape(line)}" for line in reason.split("\n"))
         if self._stopping:
             if code and not self._failed:
-                self.log.error(how)
+                self.log.error(end)
             if not self.workers and not self._gone.done():
                 self._gone.set_result(None)
         elif not self._serving:
             if not self._begun.done():
-                self.log.error(how)
-                self._failed = f"worker {worker.pid} ended {_how(code)} before it served"
+                self.log.error(end)
+                self._failed = f"worker {worker.pid} ended {how(code)} before it served"
                 self._begun.set_result(None)
         elif worker.leaving and not code:
             self._mend()
         else:
-            self.log.error(how) if code else self.log.info(how)
+            self.log.error(end) if code else self.log.info(end)
             if self._loop.time() - worker.born < _YOUNG:
                 self._wait()
             else:
@@ -354,7 +304,7 @@ class Workers:
     def _check_memory(self) -> None:
         if self._max_memory is None:
             return
-        memory = _memory(os.getpid())
+        memory = memory_of(os.getpid())
         if memory is None:
             raise SystemExit("kissapi: max_memory needs /proc, which is not there; max_requests does not")
         if memory >= self._max_memory:
@@ -366,7 +316,7 @@ class Workers:
         assert self._max_memory is not None
         self._timers["look"] = self._loop.call_later(_LOOK, self._look)
         for worker in tuple(self.workers):
-            memory = _memory(worker.pid) or 0
+            memory = memory_of(worker.pid) or 0
             if worker.ready and memory > self._max_memory:
                 self._replace(worker, f"has {memory / (1 << 20):.0f} MiB of memory")
 
@@ -448,24 +398,6 @@ class Workers:
 
 def _least(numbers: Iterable[int | None]) -> int | None:
     return min((number for number in numbers if number is not None), default=None)
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"with exit code {code}"
-    try:
-        return f"by {signal.Signals(-code).name}"
-    except ValueError:  # one of the real-time signals, most of which have no name
-        return f"by signal {-code}"
-
-
-def _memory(pid: int) -> int | None:
-    """Bytes of memory that a process has, shared pages included; None if nobody knows."""
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return None
 
 
 def _flush() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,13 @@ import pytest
 from kissapi import HttpParser, Router, Server
 from kissapi.pure import PureHttpParser
 from tests.browser import browser, chromium  # noqa: F401  # fixtures
+
+
+def pytest_collection_finish() -> None:
+    """Six thousand tests are no garbage, but each collection would look at all that they are made of."""
+    gc.collect()
+    gc.freeze()
+
 
 PARSERS = [pytest.param(HttpParser, id="httptools"), pytest.param(PureHttpParser, id="pure")]
 BACKENDS = ["asyncio", "selectors"]

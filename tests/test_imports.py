@@ -77,7 +77,7 @@ TABLE: dict[str, tuple[str, str]] = {
         ),
         "the master of several processes",
     ),
-    "kissapi.worker": ("socket .program", "one of them: a program that has a master"),
+    "kissapi.worker": ("os signal socket .program", "one of them: a program that has a master"),
     "kissapi.share": ("mmap", "how many clients each worker has, where all of them see it"),
     "kissapi.loops": ("socket threading .awaitables .service", "several event loops, each in its thread"),
     "kissapi.sockets": ("array errno os select socket stat struct sys", "binding and accepting"),
@@ -173,7 +173,9 @@ DOORS: dict[str, str] = {
         "kissapi.codec kissapi.threads kissapi.program kissapi.loops kissapi.reload kissapi.watch"
         " kissapi.workers kissapi.backends.loop"
     ),
-    "signal": "kissapi.program kissapi.restart kissapi.workers kissapi.reload kissapi.backends.loop",
+    "signal": (
+        "kissapi.program kissapi.restart kissapi.workers kissapi.worker kissapi.reload kissapi.backends.loop"
+    ),
 }
 
 # Law 7.

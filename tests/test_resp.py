@@ -80,6 +80,12 @@ SESSIONS = {
         (call(b"SET", b"n", b"-1") + call(b"INCR", b"n") + call(b"INCR", b"n"), b"+OK\r\n:0\r\n:1\r\n"),
         (call(b"SET", b"n", LAST) + call(b"INCR", b"n"), b"+OK\r\n" + OVERFLOW),
         (call(b"GET", b"n"), bulk(LAST)),
+        (call(b"INCRBY", b"n", b"-7"), b":%d\r\n" % (2**63 - 8)),
+        (call(b"INCRBY", b"n", b"8") + call(b"INCRBY", b"n", b"x"), OVERFLOW + NO_INTEGER),
+        (
+            call(b"INCRBY", b"m", b"-%d" % 2**63) + call(b"INCRBY", b"m", b"-1"),
+            b":-%d\r\n" % 2**63 + OVERFLOW,
+        ),
     ],
     "wrong kinds": [
         (call(b"RPUSH", b"l", b"1", b"2"), b":2\r\n"),

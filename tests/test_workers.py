@@ -200,6 +200,8 @@ def test_the_workers_share_the_clients_and_the_master_has_none(tmp_path: Path, b
         assert len(seen) == 2
         assert served.process.pid not in seen
         assert min(seen.values()) >= 10
+        # Ctrl-C at a terminal reaches the group of the master, and each worker is one of its own.
+        assert [os.getpgid(pid) for pid in seen] == list(seen)
     assert served.output.count("Serving on") == 1
     assert f"2 workers are ready: {', '.join(map(str, sorted(seen)))}" in served.output
 

@@ -77,7 +77,6 @@ class _Failure:
             return error
         assert request._connection is not None
         service = request._connection.service
-        service.failure(request, error)  # for the log
         target = service.dispatch.find(request)
         route = target.route if target is not None else None
         title = "".join(traceback.format_exception_only(error)).strip()
