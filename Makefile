@@ -1,7 +1,7 @@
 # The only door: every task is a target here, and all that a target makes goes to .venv/ and build/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-all browser fuzz torture simulate bench bench-peers minimal wheel count clean
+.PHONY: help run test check test-all browser fuzz torture simulate bench bench-peers free-threaded minimal wheel count clean
 .SUFFIXES:
 
 # The first that really runs (a pyenv shim may stand on PATH and fail), is new enough and can make an environment.
@@ -72,6 +72,7 @@ simulate: .venv/dev ## SEEDS (1000) runs with a network, a clock and threads mad
 torture: export REQUESTS := $(REQUESTS)
 torture: export CONNECTIONS := $(CONNECTIONS)
 torture: export STOPS := $(STOPS)
+torture: export RESTARTS := $(RESTARTS)
 torture: .venv/dev ## slow, broken and greedy clients, wrong handlers, stops under load (ONLY=name for one)
 	@$(PY) -m tests.torture $(ONLY)
 
@@ -82,6 +83,9 @@ bench: .venv/dev ## how fast, beside all peers (ROUNDS=3 SECONDS=1: a quarter of
 	@$(PY) -m tests.bench $(BENCH)
 
 bench-peers: build/peers/installed ## build/peers: the other servers that `make bench` measures
+
+free-threaded: .venv/dev ## two loops against one on a CPython without GIL, built here if FREE_THREADED names none
+	@$(PY) -m tests.free_threaded
 
 minimal: .venv/dev ## serve from the wheel on Debian's python3.11-minimal, with nothing else installed
 	@$(PY) -m tests.small_python

@@ -251,7 +251,7 @@ def test_a_client_that_takes_nothing_is_left(
 def test_a_client_that_takes_little_by_little_is_not(public: Path, serve: Callable[..., Server]) -> None:
     server = serve(static("/", public), write_timeout=0.3)
     with stuck(server, public) as client:
-        deadline = time.monotonic() + 0.7
+        deadline = time.monotonic() + 0.5
         while time.monotonic() < deadline:
             for _ in range(5):
                 client.recv(100_000)
