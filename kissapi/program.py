@@ -200,8 +200,12 @@ class Program:
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._next = Heir(self._handed, self._loop, self._hear_heir)
-        except OSError as error:
-            self._stay(f"a new process cannot be started: {error}")
+        except (OSError, ValueError) as error:  # ValueError: the sockets have been closed by a signal to end
+            if not self._signalled:
+                self._stay(f"a new process cannot be started: {error}")
+        else:
+            if self._signalled:  # while it was being made, and did not hear of that
+                self._next.signal(signal.SIGTERM)
 
     def _hear_heir(self, heir: Heir) -> None:
         code = heir.ended()

@@ -40,6 +40,8 @@ class Inheritance:
                 sock.setblocking(False)
             if name == "line":
                 self.line = socks[0]
+                if os.environ.get("LISTEN_PID") == str(os.getppid()):  # what systemd has opened is ours now
+                    os.environ["LISTEN_PID"] = str(os.getpid())
             else:
                 self._handed.append((name, socks))
 

@@ -161,3 +161,41 @@ def test_an_heir_that_dies_ends_its_guardian_with_its_code(tmp_path: Path, backe
 def test_it_may_be_ended_while_it_begins_anew(tmp_path: Path, backend: str) -> None:
     with app(tmp_path, backend) as served:
         os.kill(served.process.pid, signal.SIGHUP)
+
+
+def test_it_may_be_ended_while_the_new_process_is_made(tmp_path: Path, backend: str) -> None:
+    # SIGTERM comes when there is a new process, but nobody to tell it yet.
+    top = """
+import signal, subprocess
+class Popen(subprocess.Popen):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+subprocess.Popen = Popen
+"""
+    write(tmp_path, backend, top)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Served([sys.executable, tmp_path / "app.py"], env=env) as served:
+        os.kill(served.process.pid, signal.SIGHUP)
+        assert served.process.wait(10) == 0
+
+
+def test_what_systemd_has_opened_is_handed_on(tmp_path: Path, backend: str) -> None:
+    (tmp_path / "app.py").write_text(APP.format(backend=backend, top="").partition("serve(Server")[0] + (
+        'serve(Server(bind="systemd", **options))\n'
+    ))
+    start = (
+        "import os, socket, sys\n"
+        "sock = socket.create_server(('127.0.0.1', 0))\n"
+        "os.dup2(sock.detach(), 9)\n"
+        "os.dup2(9, 3)\n"
+        "os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1'}\n"
+        "os.execv(sys.executable, [sys.executable, sys.argv[1]])\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Served([sys.executable, "-c", start, tmp_path / "app.py"], env=env) as served:
+        first = pid(served)
+        os.kill(served.process.pid, signal.SIGHUP)
+        second = wait_for_another(served, first)
+        os.kill(served.process.pid, signal.SIGHUP)
+        assert wait_for_another(served, second) != first
