@@ -143,6 +143,9 @@ class Connection:
                 reply = self._refuse(request, error)
                 break
             if not parser._finished:
+                if out and service.dispatch.rules:  # a handler that starts now may say "100 Continue"
+                    self._flush(b"".join(out))
+                    out = []
                 reply = self._wait_for_rest(request, len(data))
                 break
             data = getattr(parser, "unread", b"")
@@ -291,7 +294,10 @@ class Connection:
             self.fed += size
         self.deadline = self._rest_deadline()
         # A parser that knows the limits keeps them itself, but chunks of one byte come in six.
-        most = limits.max_head + limits.max_body * (8 if service.parser_takes_limits else 1)
+        # Routes may allow more than the server: which one this is for, `_start_upload` heeds.
+        most = limits.max_head + (
+            service.dispatch.max_body * 8 if service.parser_takes_limits else limits.max_body
+        )
         if self.fed > most:
             return self._refuse(request, Fail(413, f"Content Too Large: a message may have {most} bytes"))
         if service.dispatch.rules and getattr(self.parser, "in_body", False):

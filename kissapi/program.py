@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kissapi.server import Server
     from kissapi.workers import Workers
 
+importing = ""  # the module that the command line imports, while it does: what it has is served afterwards
 _PATIENCE = 1.0  # seconds from a second signal to an end without further ado
 
 
@@ -67,6 +68,11 @@ class Program:
             pass
         else:
             raise RuntimeError("server.loop() starts an event loop, and one runs here: await server.run()")
+        if importing and _in_main_thread():
+            raise RuntimeError(
+                f"the command line imports {importing}, and serves what is in it: "
+                'there, what starts a server stands below if __name__ == "__main__":'
+            )
         first = self.servers[0]
         try:
             if self._workers is not None:

@@ -7,7 +7,7 @@ here, once. Time is a tick: every deadline is a number on a connection, compared
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -192,14 +192,16 @@ class Service:
 
     def run_after(self, request: Request, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Call what a handler wants done once it is answered; see `Request.after`."""
-        task = self.spawn(self._after(request, as_coroutine_function(function)(*arguments)))
+        task = self.spawn(self._after(request, function, arguments))
         if not task.done():
             self.afters.add(task)
             task.add_done_callback(self.afters.discard)
 
-    async def _after(self, request: Request, call: Coroutine[Any, Any, Any]) -> None:
+    async def _after(
+        self, request: Request, function: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> None:
         try:
-            await call
+            await as_coroutine_function(function)(*arguments)
         except Exception as error:
             self.log.failure(request, self.name_of(request), error)
 

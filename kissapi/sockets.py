@@ -85,7 +85,10 @@ def _listen_unix(path: str, backlog: int, mode: int | None) -> socket.socket:
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            raise OSError(error.errno, f"{path} is in use: stop the program that listens there") from None
+            why = "is in use: stop the program that listens there"
+            if os.path.exists(path) and not stat.S_ISSOCK(os.stat(path).st_mode):
+                why = "is there, and no socket: remove it, or choose another path"
+            raise OSError(error.errno, f"{path} {why}") from None
         raise OSError(error.errno, f"cannot listen on unix:{path}: {error.strerror or error}") from None
     return sock
 

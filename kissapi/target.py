@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from kissapi import program
 from kissapi.router import Router
 from kissapi.server import Server
 
@@ -82,6 +83,7 @@ def import_module(name: str) -> Any:
     here = os.getcwd()
     if sys.path[:1] != [here]:
         sys.path.insert(0, here)
+    program.importing = name
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -92,6 +94,8 @@ def import_module(name: str) -> Any:
         ) from error
     except (Exception, SystemExit) as error:
         raise TargetError(f"{name} cannot be imported", error) from error
+    finally:
+        program.importing = ""
 
 
 def start_failure(error: Exception) -> tuple[str, str]:

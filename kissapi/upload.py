@@ -31,7 +31,8 @@ class Upload:
         self.ended = False
         self.error: Exception | None = None  # why the rest will not come
         self.size = 0  # bytes that have come and not been taken
-        self._paused = 0.0  # when reading was paused, in the service's seconds
+        # when reading was paused, in the service's seconds: it may be so already, for an answer before this
+        self._paused = connection.service.time()
         self._waiter: Any = None  # a future that `pieces` waits for
         self._pieces: list[bytes] = []
 

@@ -67,6 +67,11 @@ def router(called: list[str]) -> Router:
         req.after(broken)
         return "fine"
 
+    @router.get("/unfit")
+    async def unfit(req: Request) -> str:
+        req.after(note)
+        return "fine"
+
     return router
 
 
@@ -129,3 +134,10 @@ def test_the_server_waits_for_it(serve: Any) -> None:
     while server.service is not None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert sorted(called) == ["slow", "thread"]
+
+
+def test_one_that_cannot_be_called_like_that_is_logged_and_no_more(router: Router) -> None:
+    wire = Wire(router).send(GET % b"unfit" + GET % b"now")
+    assert [body for _, _, body in parse_answers(wire.received)] == [b"fine", b"now"]
+    assert "GET /unfit" in "\n".join(wire.lines)
+    assert not wire.closed

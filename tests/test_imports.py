@@ -127,7 +127,7 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "kissapi.flags": ("argparse re . .limits .server", "what a command line says of a server"),
     "kissapi.target": (
-        "importlib os sys traceback .router .server",
+        "importlib os sys traceback .program .router .server",
         "what a name on a command line stands for",
     ),
     "kissapi.reload": (

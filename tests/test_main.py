@@ -163,6 +163,23 @@ def test_what_a_module_raises(write: Write, capsys: Capture, text: str, last: st
     assert not any("importlib" in line or f"{os.sep}kissapi{os.sep}" in line for line in lines)
 
 
+@pytest.mark.parametrize("command", [[], ["routes"], ["check"]])
+def test_a_module_that_serves_when_it_is_imported(write: Write, capsys: Capture, command: list[str]) -> None:
+    write(
+        "wrong",
+        "from kissapi import Router, Server\nrouter = Router()\nServer(port=0, router=router).loop()\n",
+    )
+    assert main([*command, "wrong:router"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert "line 3, in <module>" in lines[1]
+    assert 'below if __name__ == "__main__":' in lines[-2]
+
+
+def test_a_file_that_is_no_socket_is_not_in_use(write: Write, capsys: Capture) -> None:
+    with pytest.raises(SystemExit, match=r"^kissapi: shop\.py is there, and no socket: remove it, .*"):
+        main(["shop:router", "-b", "unix:shop.py"])
+
+
 def test_what_a_factory_raises(write: Write, capsys: Capture) -> None:
     assert main(["shop:broken"]) == 1
     lines = capsys.readouterr().err.splitlines()

@@ -181,9 +181,8 @@ subprocess.Popen = Popen
 
 
 def test_what_systemd_has_opened_is_handed_on(tmp_path: Path, backend: str) -> None:
-    (tmp_path / "app.py").write_text(APP.format(backend=backend, top="").partition("serve(Server")[0] + (
-        'serve(Server(bind="systemd", **options))\n'
-    ))
+    before = APP.format(backend=backend, top="").partition("serve(Server")[0]
+    (tmp_path / "app.py").write_text(before + 'serve(Server(bind="systemd", **options))\n')
     start = (
         "import os, socket, sys\n"
         "sock = socket.create_server(('127.0.0.1', 0))\n"

@@ -153,6 +153,23 @@ def test_a_body_that_is_wrong_in_the_middle_is_400(parser_class: Any) -> None:
     assert wire.closed
 
 
+def test_so_does_one_that_came_while_an_answer_was_awaited(parser_class: Any) -> None:
+    router = router_of([])
+
+    @router.get("/nap")
+    async def nap(req: Request) -> str:
+        await sleep(1)
+        return "rested"
+
+    wire = Wire(router, parser_class, body_timeout=5)
+    wire.loop.now += 1e6  # a clock that began long ago, as real ones do
+    wire.send(GET.replace(b"/", b"/nap", 1), post("/all", "Content-Length: 9", body=b"ab"))
+    assert not wire.transport.reading
+    wire.wait(9)
+    assert [status for status, _, _ in parse_answers(wire.received)] == [200, 408]
+    assert wire.closed
+
+
 def test_a_small_rest_is_dropped_and_the_connection_goes_on(parser_class: Any) -> None:
     wire = Wire(router_of([]), parser_class).send(post("/first", "Content-Length: 9", body=b"ab"))
     wire.send(b"cdefg", b"hi" + GET)
@@ -179,6 +196,12 @@ def test_100_continue_is_said_when_the_handler_wants_the_body(parser_class: Any)
     assert wire.received == b"HTTP/1.1 100 Continue\r\n\r\n"
     wire.send(b"ab")
     assert [status for status, _, _ in parse_answers(wire.received)] == [100, 200]
+
+
+def test_100_continue_overtakes_no_answer(parser_class: Any) -> None:
+    wire = Wire(router_of([]), parser_class)
+    wire.send(GET + GET + post("/all", "Content-Length: 2", "Expect: 100-continue"), b"ab")
+    assert [status for status, _, _ in parse_answers(wire.received)] == [200, 200, 100, 200]
 
 
 def test_100_continue_is_not_said_if_the_handler_does_not_want_it(parser_class: Any) -> None:
@@ -219,6 +242,18 @@ def test_the_limit_is_that_of_the_route(parser_class: Any) -> None:
     assert parse_answers(exchange(router, enough, parser_class=parser_class))[0][2] == b"abcd"
     wire = Wire(router, parser_class, max_body=100).send(post("/all", "Content-Length: 200"), b"x" * 200)
     assert parse_answers(wire.received)[0][2] == b"200 bytes"
+
+
+def test_a_route_may_allow_many_times_what_the_server_does(parser_class: Any) -> None:
+    router = Router()
+
+    @router.post("/", max_body=400_000)
+    async def size(req: Request) -> str:
+        return f"{len(req.body)} bytes"
+
+    wire = Wire(router, parser_class, max_body=100).send(post("/", "Content-Length: 300000"))
+    wire.send(*[b"x" * 50_000] * 6)
+    assert parse_answers(wire.received)[0][2] == b"300000 bytes"
 
 
 def test_a_hook_that_refuses_is_heard_before_the_body(parser_class: Any) -> None:

@@ -288,7 +288,10 @@ class Session:
         self.pinged = self.service.time()
 
     def _write(self, event: Event) -> None:
-        self.connection.transport.write(self.frames.send(event))
+        data = self.frames.send(event)
+        # One that broke in a burst tells us only after it, and asyncio logs each write until then.
+        if not self.connection.transport.is_closing():
+            self.connection.transport.write(data)
 
     async def _room(self) -> None:
         """Wait until the client takes what it is sent. Raises `Closed`."""
