@@ -150,7 +150,8 @@ class Program:
         inheritance.ready()
         if inheritance.line is not None:
             self._loop.add_reader(inheritance.line, self._hear_guardian)
-        notify("READY=1")
+        else:  # of an heir, its guardian says so
+            notify("READY=1")
 
     def _stop_all(self) -> None:
         for member in self._members:
@@ -178,7 +179,8 @@ class Program:
                 heir.signal(number)
         if not self._signalled:
             self._signalled = True
-            notify("STOPPING=1")
+            if inheritance.line is None:  # else its guardian says so
+                notify("STOPPING=1")
             self._stop_all()
             return
         self._stop_all()  # the second time: at once
@@ -195,7 +197,7 @@ class Program:
 
     def restart(self) -> None:
         """Start the program anew, and leave once that one serves."""
-        if self._signalled or self._next is not None or not self._serving:
+        if self._ends() or self._next is not None or not self._serving:
             return
         if not self._handed:
             self._handed = [
@@ -207,11 +209,15 @@ class Program:
         try:
             self._next = Heir(self._handed, self._loop, self._hear_heir)
         except (OSError, ValueError) as error:  # ValueError: the sockets have been closed by a signal to end
-            if not self._signalled:
+            if not self._ends():
                 self._stay(f"a new process cannot be started: {error}")
         else:
-            if self._signalled:  # while it was being made, and did not hear of that
+            if self._ends():  # since it was being made, and did not hear of that
                 self._next.signal(signal.SIGTERM)
+
+    def _ends(self) -> bool:
+        """Whether a signal to end has come, which may be at any moment."""
+        return self._signalled
 
     def _hear_heir(self, heir: Heir) -> None:
         code = heir.ended()
