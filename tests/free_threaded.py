@@ -1,7 +1,7 @@
 """Two loops against one on free-threaded Python: `python -m tests.free_threaded`, or `make free-threaded`.
 
 FREE_THREADED names a free-threaded CPython; without it one is built from the source of Debian's python3.13,
-with `--disable-gil`, into build/free-threaded: some minutes, once. Then handlers that compute are asked for on
+with `--disable-gil`, into build/free-threaded: some minutes, once. Then handlers that compute are asked on
 one event loop and on two, in interleaved rounds. wrk needs little of the two cores, but it needs some.
 """
 

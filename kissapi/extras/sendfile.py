@@ -21,7 +21,9 @@ from kissapi.awaitables import running_loop
 if TYPE_CHECKING:
     from kissapi.stream import Stream
 
-PIECE = 512 * 1024  # bytes that the kernel sends at once: a tenth of a millisecond or two for all others
+# Bytes that the kernel sends at once, the same as nginx: all others wait for it, 0.2 ms on loopback. With a
+# quarter of it, a single fast download is a seventh slower.
+PIECE = 2 * 1024 * 1024
 READ = 128 * 1024  # bytes that are read at once: each client may leave us sitting on so many
 
 
