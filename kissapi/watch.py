@@ -164,7 +164,7 @@ class Watch:
         folders = {os.path.dirname(path) for path in self._known}
         if watchfiles is None or not all(map(os.path.isdir, folders)):
             return None
-        events = watchfiles.watch(
+        events: Iterator[Any] = watchfiles.watch(
             *folders,
             watch_filter=lambda change, path: path in self._known,
             debounce=200,
