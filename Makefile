@@ -23,9 +23,10 @@ run: .venv/run ## make .venv, install kissapi in it, serve the quick start on po
 	@echo "make: python -m examples.hello (Ctrl-C ends it)"
 	@exec $(PY) -m examples.hello
 
+# Three processes on two cores: many a test waits for a deadline.
 test: .venv/dev ## make .venv, install kissapi in it, run the whole suite: both backends, both parsers, small Python
 	@echo "make: pytest"
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 3
 
 check: .venv/dev ## format, lint, types and import rules
 	@echo "make: ruff format --check"
