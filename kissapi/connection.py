@@ -374,9 +374,9 @@ class Connection:
         """
         service = self.service
         target = service.dispatch.find(request)
-        if hasattr(self.parser, "limit_body"):
+        if service.parser_limits_body:
             self.parser.limit_body(target.max_body if target is not None else service.limits.max_body)
-        if target is None or not target.stream or not hasattr(self.parser, "take_body"):
+        if target is None or not target.stream or not service.parser_streams:
             return False
         upload = self.upload = request._upload = Upload(self, request)
         upload.feed(self.parser.take_body())

@@ -86,6 +86,8 @@ class Service:
         self.parser_takes_limits = hasattr(sample, "limits")
         self.reuses_parser = hasattr(sample, "reset")
         self.parser_keeps_alive = hasattr(sample, "should_keep_alive")
+        self.parser_limits_body = hasattr(sample, "limit_body")
+        self.parser_streams = hasattr(sample, "take_body") and hasattr(sample, "body_left")
         self.parser_reads_eof = hasattr(sample, "feed_eof")
         self.parser_encodes = hasattr(sample, "encode")
         self.parser_encodes_results = self.parser_encodes and hasattr(sample, "encode_result")
