@@ -1,8 +1,9 @@
 """json: `loads` and `dumps` (RFC 8259, with NaN and Infinity as Python adds them), where json is missing.
 
-Its law: the values, the text, and the place of an error are those of the standard library. The hooks it has
-for subclasses (cls, object_hook, parse_float …) are left out, so that asking for one is a TypeError. Nesting
-is recursion: what is nested deeper than Python's own limit is a RecursionError, never a crash.
+Its law: the values, the text, and the place of an error are those of the standard library. Of the hooks that
+it has for subclasses, `JSONDecoder` has parse_float and parse_constant. The others (cls, object_hook …) are
+left out, so that asking for one is a TypeError. Nesting is recursion: what is nested deeper than Python's own
+limit is a RecursionError, never a crash.
 """
 
 from __future__ import annotations
@@ -16,14 +17,8 @@ if TYPE_CHECKING:
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"null|true|false|NaN|-?Infinity")
-_WORDS: dict[str, Any] = {
-    "null": None,
-    "true": True,
-    "false": False,
-    "NaN": float("nan"),
-    "Infinity": float("inf"),
-    "-Infinity": float("-inf"),
-}
+_WORDS = {"null": None, "true": True, "false": False}
+_CONSTANTS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 _HEX = re.compile(r"[0-9A-Fa-f]{4}")
 _UNESCAPED = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -53,11 +48,29 @@ def loads(s: str | bytes | bytearray) -> Any:
         raise JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", s, 0)
     else:
         text = s
-    value, at = _read_value(text, _skip(text, 0))
-    at = _skip(text, at)
-    if at != len(text):
-        raise JSONDecodeError("Extra data", text, at)
-    return value
+    return JSONDecoder().decode(text)
+
+
+class JSONDecoder:
+    """Reads one text after the other; `parse_float` gets each number with a fraction or exponent, as written,
+    and `parse_constant` each NaN, Infinity and -Infinity.
+    """
+
+    def __init__(
+        self,
+        *,
+        parse_float: Callable[[str], Any] | None = None,
+        parse_constant: Callable[[str], Any] | None = None,
+    ) -> None:
+        self.parse_float = parse_float or float
+        self.parse_constant = parse_constant or _CONSTANTS.__getitem__
+
+    def decode(self, s: str) -> Any:
+        value, at = _read_value(s, _skip(s, 0), self)
+        at = _skip(s, at)
+        if at != len(s):
+            raise JSONDecodeError("Extra data", s, at)
+        return value
 
 
 def _encoding(data: bytes | bytearray) -> str:
@@ -86,24 +99,25 @@ def _skip(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _read_value(text: str, at: int) -> tuple[Any, int]:
+def _read_value(text: str, at: int, decoder: JSONDecoder) -> tuple[Any, int]:
     """The value that begins at `at`, and where it ends."""
     first = text[at : at + 1]
     if first == '"':
         return _read_string(text, at)
     if first == "{":
-        return _read_object(text, at)
+        return _read_object(text, at, decoder)
     if first == "[":
-        return _read_array(text, at)
+        return _read_array(text, at, decoder)
     if number := _NUMBER.match(text, at):
         whole, fraction, exponent = number.groups()
-        return float(number[0]) if fraction or exponent else int(whole), number.end()
+        value = decoder.parse_float(number[0]) if fraction or exponent else int(whole)
+        return value, number.end()
     if word := _WORD.match(text, at):
-        return _WORDS[word[0]], word.end()
+        return _WORDS[word[0]] if word[0] in _WORDS else decoder.parse_constant(word[0]), word.end()
     raise JSONDecodeError("Expecting value", text, at)
 
 
-def _read_object(text: str, at: int) -> tuple[dict[str, Any], int]:
+def _read_object(text: str, at: int, decoder: JSONDecoder) -> tuple[dict[str, Any], int]:
     members: dict[str, Any] = {}
     at = _skip(text, at + 1)
     if text[at : at + 1] == "}":
@@ -115,7 +129,7 @@ def _read_object(text: str, at: int) -> tuple[dict[str, Any], int]:
         at = _skip(text, at)
         if text[at : at + 1] != ":":
             raise JSONDecodeError("Expecting ':' delimiter", text, at)
-        members[name], at = _read_value(text, _skip(text, at + 1))
+        members[name], at = _read_value(text, _skip(text, at + 1), decoder)
         at = _skip(text, at)
         if text[at : at + 1] == "}":
             return members, at + 1
@@ -124,13 +138,13 @@ def _read_object(text: str, at: int) -> tuple[dict[str, Any], int]:
         at = _skip(text, at + 1)
 
 
-def _read_array(text: str, at: int) -> tuple[list[Any], int]:
+def _read_array(text: str, at: int, decoder: JSONDecoder) -> tuple[list[Any], int]:
     items: list[Any] = []
     at = _skip(text, at + 1)
     if text[at : at + 1] == "]":
         return items, at + 1
     while True:
-        item, at = _read_value(text, at)
+        item, at = _read_value(text, at, decoder)
         items.append(item)
         at = _skip(text, at)
         if text[at : at + 1] == "]":

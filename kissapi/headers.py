@@ -1,15 +1,20 @@
 """Headers: the fields of a message, looked up in any case, each name with one or more values.
 
 Law: what is set here by hand is checked here, so that no handler's input can split a response
-(RFC 9110 §5.5: CR, LF and NUL are refused in values, and names are tokens).
+(RFC 9110 §5.5: CR, LF and NUL are refused in values, and names are tokens). What a field that holds a
+URI-reference may not contain is percent-encoded here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
+from kissapi import codec
+
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _CONTROL = dict.fromkeys([*range(0x09), *range(0x0A, 0x20), 0x7F], " ")
+
+_REFERENCES = frozenset(("location", "content-location"))  # whose values are URI-references (RFC 9110)
 
 
 class Headers(MutableMapping[str, str]):
@@ -37,10 +42,10 @@ class Headers(MutableMapping[str, str]):
 
     @classmethod
     def from_wire(cls, head: bytes) -> Headers:
-        """The fields of a head that a parser has checked; obs-text as surrogates."""
+        """The fields of a head that a parser has checked; see `codec.decode_fields`."""
         headers = cls.__new__(cls)
         headers._values = values = dict[str, list[str]]()
-        for line in head[:-4].decode("utf-8", "surrogateescape").split("\r\n")[1:]:
+        for line in codec.decode_fields(head[:-4]).split("\r\n")[1:]:
             name, _, value = line.partition(":")
             values.setdefault(name.lower(), []).append(value.strip(" \t"))
         return headers
@@ -57,7 +62,8 @@ class Headers(MutableMapping[str, str]):
         return ("; " if key == "cookie" else ", ").join(self._values[key])
 
     def __setitem__(self, name: str, value: str) -> None:
-        self._values[_checked_name(name)] = [_checked_value(name, value)]
+        key = _checked_name(name)
+        self._values[key] = [_checked_value(name, value)]
 
     def __delitem__(self, name: str) -> None:
         del self._values[name.lower()]
@@ -83,7 +89,8 @@ class Headers(MutableMapping[str, str]):
 
     def add(self, name: str, value: str) -> None:
         """One more value of `name`, beside those it has: `headers.add("Set-Cookie", "a=1")`."""
-        self._values.setdefault(_checked_name(name), []).append(_checked_value(name, value))
+        key, checked = _checked_name(name), _checked_value(name, value)
+        self._values.setdefault(key, []).append(checked)
 
     def get_all(self, name: str) -> list[str]:
         """Every value of `name` in the order they came; an empty list if there is none."""
@@ -112,6 +119,8 @@ def _checked_name(name: str) -> str:
 def _checked_value(name: str, value: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"header {name} must be a str, not {value!r}")
+    if name.lower() in _REFERENCES:
+        value = codec.encode_reference(value.strip(" \t"))
     if not (value.isascii() and value.isprintable()):  # nearly all are
         if value.translate(_CONTROL) != value:
             raise ValueError(f"header {name} may not contain control characters such as line ends: {value!r}")

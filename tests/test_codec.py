@@ -118,11 +118,13 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         return real_import(name, *rest)
 
     codec._json.cache_clear()
+    codec._decoder.cache_clear()
     codec._of_thread.__dict__.clear()
     if request.param == "stand-in":
         monkeypatch.setattr(builtins, "__import__", without_json)
     yield
     codec._json.cache_clear()
+    codec._decoder.cache_clear()
     codec._of_thread.__dict__.clear()
 
 
@@ -179,7 +181,11 @@ READ: list[tuple[bytes, Any]] = [
     (b"\xef\xbb\xbf[1]", [1]),
     (b'{"a":1,"a":2}', {"a": 2}),
     (b'["NaN", "Infinity", "-Infinity"]', ["NaN", "Infinity", "-Infinity"]),
-    (b"1e999", math.inf),
+    (b"1e308", 1e308),
+    (b"1e-999", 0.0),
+    (b'"\\ud83d\\ude00 \\\\ud800"', "😀 \\ud800"),
+    (b'"' + b"[{" * 300 + b'"', "[{" * 300),
+    (b"[" + b"[{}]," * 300 + b"1]", [*([{}] for _ in range(300)), 1]),
     (b"-0.0", 0.0),
 ]
 
@@ -190,17 +196,50 @@ def test_json_is_read_from_utf_8(data: bytes, value: Any) -> None:
 
 
 NOT_JSON = [
-    b"", b" ", b"{", b"{'a': 1}", b"[1,]", b"[1] x", b"tru", b"01", b"+1", b".5", b'"\n"', b'"\\x"', b"\xff",
-    b'"\xed\xa0\x80"', b"NaN", b"[-Infinity]", b'{"a": Infinity, "b": "NaN"}', '{"a": 1}'.encode("utf-16"),
-    b"[" * 100_000, b'{"a":' * 100_000, b"1" * 10_000,
+    b"{", b"{'a': 1}", b"[1,]", b"tru", b"01", b"+1", b".5", b'"\n"', b'"\\x"', b'{"a": 1', b"'a'",
 ]  # fmt: skip
+WHY = [
+    (b"", ": it is empty"),
+    (b" \r\n", ": it is empty"),
+    (b"\xef\xbb\xbf", ": it is empty"),
+    (b"\xff", ": it is not UTF-8"),
+    (b'"\xed\xa0\x80"', ": it is not UTF-8"),
+    ('{"a": 1}'.encode("utf-16"), ": it is not UTF-8"),
+    (b"no json", " at position 0"),
+    ('["é", x]'.encode(), " at position 6"),  # in characters
+    (b"[1] x", " at position 4"),
+    (b"NaN", ": NaN is no number there"),
+    (b"[-Infinity]", ": -Infinity is no number there"),
+    (b"1e999", ": the number 1e999 is too large"),
+    (b"-1e400", ": the number -1e400 is too large"),
+    (b"[1e309]", ": the number 1e309 is too large"),
+    (b'{"a": [' + b"1" * 400 + b".0]}", ": the number 11111111111111111111 is too large"),
+    (b"1" * 10_000, ": it has a number that is too large"),
+    (b'"\\ud800"', ": it has half of a surrogate pair"),
+    (b'{"\\uDC00": 1}', ": it has half of a surrogate pair"),
+    (b"[" * 257 + b"]" * 257, ": it is nested too deep, 256 levels are the most"),
+    (b'{"a":' * 257 + b"1" + b"}" * 257, ": it is nested too deep, 256 levels are the most"),
+    (b"[" * 100_000, ": it is nested too deep, 256 levels are the most"),
+]
 
 
-@pytest.mark.parametrize("data", NOT_JSON, ids=lambda data: repr(data[:20]))
-def test_what_is_not_json_is_400(data: bytes) -> None:
-    with pytest.raises(Fail, match="the body is not JSON") as raised:
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [*((data, " at position ") for data in NOT_JSON), *WHY],
+    ids=lambda data: repr(data[:20]),
+)
+def test_what_is_not_json_is_400_and_says_why(data: bytes, why: str) -> None:
+    with pytest.raises(Fail) as raised:
         codec.from_json(data)
     assert raised.value.status == 400
+    assert raised.value.data.startswith("Bad Request: the body is not JSON" + why)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a": '])
+def test_what_is_read_is_not_too_deep_to_be_written(opening: bytes) -> None:
+    closing = b"]" if opening == b"[" else b"}"
+    data = opening * 255 + b"[]" + closing * 255
+    assert codec.to_json({"got": codec.from_json(data)}) == b'{"got": ' + data + b"}"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, [-math.inf], {"a": math.nan}])

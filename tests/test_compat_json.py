@@ -111,6 +111,16 @@ def test_an_option_left_out_is_refused() -> None:
         standin.loads("1", parse_float=str)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    "text", ["1.5", "[1e999, -0.1E-3, 7]", '{"a": [NaN, -Infinity, Infinity, null]}', "x"]
+)
+def test_the_hooks_of_a_decoder(text: str) -> None:
+    hooks: dict[str, Any] = {"parse_float": lambda number: f"{number}!", "parse_constant": str.lower}
+    for options in ({}, hooks):
+        ours, theirs = standin.JSONDecoder(**options), real.JSONDecoder(**options)
+        assert outcome(ours.decode, text) == outcome(theirs.decode, text)
+
+
 def test_the_error() -> None:
     with pytest.raises(standin.JSONDecodeError) as raised:
         standin.loads("[1,\n x]")

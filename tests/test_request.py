@@ -111,9 +111,9 @@ def test_a_request_cannot_be_made_with_what_it_has_not(name: str) -> None:
 BAD = [
     ("text", {"body": b"\xff"}, "the body is not UTF-8"),
     ("text", {"body": b"\xed\xa0\x80"}, "the body is not UTF-8"),
-    ("json", {"body": b"\xff"}, "the body is not JSON"),
-    ("json", {"body": b""}, "the body is not JSON"),
-    ("json", {"body": b"{'a': 1}"}, "the body is not JSON"),
+    ("json", {"body": b"\xff"}, "the body is not JSON: it is not UTF-8"),
+    ("json", {"body": b""}, "the body is not JSON: it is empty"),
+    ("json", {"body": b"{'a': 1}"}, "the body is not JSON at position 1"),
     ("query", {"query_string": "a=%FF"}, "the query is not UTF-8"),
     ("query_all", {"query_string": "a&" * 1000}, "more than 1000 parameters"),
 ]
@@ -138,7 +138,7 @@ def test_bad_json_answers_400_and_the_connection_goes_on(parser_class: Any) -> N
     ask = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b"
     wire = Wire(router, parser_class).send(ask % (1, b"{"), ask % (2, b"{}"))
     assert [(status, body) for status, _, body in parse_answers(wire.received)] == [
-        (400, b"Bad Request: the body is not JSON"),
+        (400, b"Bad Request: the body is not JSON at position 1"),
         (200, b"{}"),
     ]
 

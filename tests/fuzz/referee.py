@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import h11
 
 from kissapi import Fail, HttpParser, Request
-from kissapi.codec import canonical
+from kissapi.codec import canonical, decode_fields
 from kissapi.limits import Limits
 from kissapi.pure import PureHttpParser
 from tests.fuzz.grammar import pieces, stream
@@ -135,9 +135,7 @@ def read_with_h11(other: h11.Connection) -> tuple[h11.Request, bytes]:
 def alike(message: Message, request: h11.Request, body: bytes) -> bool:
     target = request.target.decode("ascii")
     absolute = re.match(r"(?i)https?://([^/?]*)", target)
-    fields = sorted(
-        (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in request.headers
-    )
+    fields = sorted((name.decode(), decode_fields(value)) for name, value in request.headers)
     if absolute:
         target = target[absolute.end() :]
         target = target if target.startswith("/") else "/" + target
