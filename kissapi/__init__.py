@@ -14,6 +14,7 @@ upload.py       a body that a handler takes as it comes
 request.py      what was asked
 headers.py      fields, looked up in any case, checked when set
 codec.py        percent-encoding, queries, JSON
+cookies.py      the field that sets a cookie
 router.py       what is registered: routes, hooks, mounted routers
 path.py         the pattern of a route, as segments
 dispatch.py     a router compiled into a table: method and path → the coroutine that answers; 404, 405

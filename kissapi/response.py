@@ -11,34 +11,14 @@ from time import struct_time
 from typing import TYPE_CHECKING, Any
 
 from kissapi import codec
-from kissapi.fail import Fail
-from kissapi.headers import Headers, is_token
+from kissapi.cookies import as_utc, cookie_field
+from kissapi.fail import REASONS, Fail
+from kissapi.headers import Headers
 
 if TYPE_CHECKING:
-    from kissapi.request import Request
+    from datetime import datetime
 
-# RFC 9110 §15 and the IANA registry of status codes.
-REASONS = {
-    100: "Continue", 101: "Switching Protocols", 102: "Processing", 103: "Early Hints",
-    200: "OK", 201: "Created", 202: "Accepted", 203: "Non-Authoritative Information", 204: "No Content",
-    205: "Reset Content", 206: "Partial Content", 207: "Multi-Status", 208: "Already Reported",
-    226: "IM Used",
-    300: "Multiple Choices", 301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified",
-    305: "Use Proxy", 307: "Temporary Redirect", 308: "Permanent Redirect",
-    400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 404: "Not Found",
-    405: "Method Not Allowed", 406: "Not Acceptable", 407: "Proxy Authentication Required",
-    408: "Request Timeout", 409: "Conflict", 410: "Gone", 411: "Length Required", 412: "Precondition Failed",
-    413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
-    416: "Range Not Satisfiable", 417: "Expectation Failed", 418: "I'm a Teapot", 421: "Misdirected Request",
-    422: "Unprocessable Content", 423: "Locked", 424: "Failed Dependency", 425: "Too Early",
-    426: "Upgrade Required",
-    428: "Precondition Required", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
-    451: "Unavailable For Legal Reasons",
-    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
-    504: "Gateway Timeout", 505: "HTTP Version Not Supported", 506: "Variant Also Negotiates",
-    507: "Insufficient Storage", 508: "Loop Detected", 510: "Not Extended",
-    511: "Network Authentication Required",
-}  # fmt: skip
+    from kissapi.request import Request
 
 TEXT = "text/plain"
 TEXT_UTF8 = "text/plain; charset=utf-8"
@@ -46,8 +26,6 @@ JSON = "application/json"
 
 # The server's own fields (framing and Date): what a handler says of them is not sent, so each goes out once.
 _OWN = frozenset(("connection", "content-length", "content-type", "date", "transfer-encoding"))
-
-_NO_COOKIE = frozenset(';,"\\ \t\r\n')  # RFC 6265 §4.1.1; other control characters no header may hold
 
 
 class Response:
@@ -133,32 +111,63 @@ class Response:
         value: str,
         *,
         max_age: int | None = None,
+        expires: datetime | None = None,
         path: str | None = "/",
         domain: str | None = None,
         secure: bool = False,
         http_only: bool = True,
         same_site: str | None = "Lax",
+        partitioned: bool = False,
     ) -> None:
-        """Add a cookie (RFC 6265 §4.1); `max_age` in seconds, 0 deletes it.
+        """Add a cookie (RFC 6265 §4.1, RFC 6265bis for prefixes and SameSite).
 
-        Raises `ValueError` for a name that is no token and for a value that a cookie may not hold.
+        `max_age` is in seconds, `expires` a datetime with a time zone; with neither, the cookie ends with the
+        browser. `same_site` is "Strict", "Lax", "None", or None to leave it out.
+        Raises `TypeError` for a value that is no `str`, and `ValueError` for all that a browser would drop or
+        ignore without a word: a name that is no token, a character that no cookie may hold, a path that does
+        not begin with "/", SameSite=None or `partitioned` without `secure`, a name that begins with
+        `__Secure-` or `__Host-` without what that promises.
         """
-        if max_age is not None and not isinstance(max_age, int):
-            raise ValueError(f"max_age is a number of seconds, not {max_age!r}")
-        if not is_token(name):
-            raise ValueError(f"{name!r} is no name for a cookie: letters, digits and !#$%&'*+-.^_`|~ only")
-        if not _NO_COOKIE.isdisjoint(f"{value}{path}{domain}{same_site}"):
-            raise ValueError(f"a cookie may not contain spaces, quotes, commas, semicolons: {name}={value}")
-        cookie = f"{name}={value}"
-        for attribute, setting in (
-            ("Max-Age", max_age),
-            ("Path", path),
-            ("Domain", domain),
-            ("SameSite", same_site),
-        ):
-            if setting is not None:
-                cookie += f"; {attribute}={setting}"
-        self.headers.add("set-cookie", cookie + "; Secure" * secure + "; HttpOnly" * http_only)
+        field = cookie_field(
+            name,
+            value,
+            max_age=max_age,
+            expires=None if expires is None else http_date(as_utc(expires)),
+            path=path,
+            domain=domain,
+            secure=secure,
+            http_only=http_only,
+            same_site=same_site,
+            partitioned=partitioned,
+        )
+        self.headers.add("set-cookie", field)
+
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        http_only: bool = True,
+        same_site: str | None = "Lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Tell the browser to drop a cookie: `path`, `domain` and the rest are as it was set with.
+
+        Raises what `set_cookie` raises.
+        """
+        self.set_cookie(
+            name,
+            "",
+            max_age=0,
+            path=path,
+            domain=domain,
+            secure=secure,
+            http_only=http_only,
+            same_site=same_site,
+            partitioned=partitioned,
+        )
 
 
 class Upgrade(Response):
@@ -180,7 +189,11 @@ class Upgrade(Response):
 
 
 def redirect(url: str, status: int = 302) -> Response:
-    """Send the client to `url`; 301 and 308 for good, 303 after a POST, 302 and 307 for now."""
+    """Send the client to `url`; 301 and 308 for good, 303 after a POST, 302 and 307 for now.
+
+    What may not stand in a URI is percent-encoded: `redirect("/v/ann lee")`. It may lead to any site: look at
+    a `url` that a client has sent. Raises `ValueError` for a status that is no redirect.
+    """
     if status not in (301, 302, 303, 307, 308):
         raise ValueError(f"{status} is no redirect: use 301, 302, 303, 307 or 308")
     return Response(None, status, {"location": url})
@@ -304,4 +317,4 @@ def http_date(moment: struct_time) -> str:
     'Sun, 06 Nov 1994 08:49:37 GMT'
     """
     year, month, day, hour, minute, second, weekday, *_ = moment
-    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year} {hour:02}:{minute:02}:{second:02} GMT"
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hour:02}:{minute:02}:{second:02} GMT"

@@ -14,6 +14,15 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 ANSWERS: list[tuple[Fail, int, str | None, bytes]] = [
     (Fail(), 500, "text/plain", b"Internal Server Error"),
+    (Fail(404), 404, "text/plain", b"Not Found"),
+    (Fail(422), 422, "text/plain", b"Unprocessable Content"),
+    (Fail(204), 204, None, b""),
+    (Fail(205), 205, None, b""),
+    (Fail(304), 304, None, b""),
+    (Fail(599), 599, None, b""),  # a status without a name
+    (Fail(404, headers={"X": "1"}), 404, "text/plain", b"Not Found"),
+    (Fail(404, None), 404, None, b""),
+    (Fail(404, ""), 404, "text/plain", b""),
     (Fail(403, "Forbidden"), 403, "text/plain", b"Forbidden"),
     (Fail(403, b"\xff"), 403, "text/plain", b"\xff"),
     (Fail(404, "né"), 404, "text/plain; charset=utf-8", b"n\xc3\xa9"),

@@ -45,7 +45,7 @@ ON_THE_WIRE = [
     (
         "GET",
         lambda: redirect("/é"),
-        "HTTP/1.1 302 Found\r\nLocation: /é\r\nContent-Length: 0\r\n\r\n".encode(),
+        b"HTTP/1.1 302 Found\r\nLocation: /%C3%A9\r\nContent-Length: 0\r\n\r\n",
     ),
     (
         "GET",
