@@ -936,6 +936,30 @@ def test_the_server_ends_it(chat: Client, capsys: pytest.CaptureFixture[str]) ->
     assert "KeyError: 'drawer'" in capsys.readouterr().err
 
 
+def test_both_sides_end_it_with_a_code_that_wsproto_does_not_know(make: Make, backend: str) -> None:
+    pytest.importorskip("wsproto", reason="wsproto is not installed: no WebSocket")
+    app = Router()
+
+    @app.websocket("/gate")
+    async def gate(ws: Any) -> None:
+        if await ws.receive() == "end":
+            await ws.close(1014, "no way")
+        async for _ in ws:
+            pass
+        told.append(f"{ws.close_code} {ws.close_reason}")
+
+    client = make(app, backend)
+    with client.websocket("/gate") as ws:
+        ws.send("end")
+        assert list(ws) == []
+        assert (ws.close_code, ws.close_reason) == (1014, "no way")
+    ws = client.websocket("/gate")
+    ws.send("go on")
+    ws.close(1014, "bad")
+    assert (ws.close_code, ws.close_reason) == (1014, "bad")
+    assert told == ["1014 no way", "1014 bad"]
+
+
 def test_the_client_leaves_without_a_word(chat: Client) -> None:
     ws = chat.websocket("/chat")
     ws.leave()

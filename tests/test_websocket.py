@@ -417,6 +417,7 @@ FORBIDDEN: dict[str, tuple[bytes, int]] = {
     # 7: close
     "close of one byte": (frame(CLOSE, b"\x03"), 1002),
     "a reason that is no UTF-8": (close(1000, b"\xce\xba\xff"), 1007),
+    "a reason of 1014 that is no UTF-8": (close(1014, b"\xce\xba\xff"), 1007),
     **{
         f"close code {code}": (close(code), 1002)
         for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
@@ -445,15 +446,20 @@ def test_a_frame_that_cannot_become_valid_is_refused_before_it_is_there() -> Non
 
 CLOSES: list[tuple[bytes, int | None, int, str]] = [
     (close(None), 1000, 1005, ""),
-    *((close(code), code, code, "") for code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011)),
+    *((close(code), code, code, "") for code in (1000, 1001, 1002, 1003, 1007, 1008, 1009)),
+    *((close(code), code, code, "") for code in (1010, 1011, 1012, 1013, 1014)),
+    (close(1014, "ade ü".encode()), 1014, 1014, "ade ü"),
     *((close(code), code, code, "") for code in (3000, 3999, 4000, 4999)),
     (close(1000, "ade ü".encode()), 1000, 1000, "ade ü"),
     (close(1000, b"x" * 123), 1000, 1000, "x" * 123),
 ]
 
 
+@pytest.mark.parametrize("fields", [[], [DEFLATE]], ids=["plain", "compressed"])
 @pytest.mark.parametrize(("data", "answered", "code", "reason"), CLOSES)
-def test_a_close_is_answered_and_known(data: bytes, answered: int, code: int, reason: str) -> None:
+def test_a_close_is_answered_and_known(
+    data: bytes, answered: int, code: int, reason: str, fields: list[str]
+) -> None:
     ended: list[tuple[int | None, str]] = []
     router = Router()
 
@@ -464,7 +470,8 @@ def test_a_close_is_answered_and_known(data: bytes, answered: int, code: int, re
         ended.append((ws.close_code, ws.close_reason))
 
     for chunks in [[data + frame(PING) + frame(TEXT, b"too late")], *split(data)]:
-        client = Client(router).send(*chunks)
+        client = Client(router, *fields).send(*chunks)
+        assert ("sec-websocket-extensions" in client.fields) == bool(fields)
         assert closing(client.frames) == (answered, reason)
         assert len(client.frames) == 1
         assert ended.pop() == (code, reason)

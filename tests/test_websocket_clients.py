@@ -332,6 +332,24 @@ def test_over_tls(start: Start, tmp_path: Path) -> None:
     until(lambda: app.ended == [1009])
 
 
+@pytest.mark.parametrize("compression", ["deflate", None])
+def test_each_code_that_a_client_may_close_with_is_known(start: Start, compression: Any) -> None:
+    app = App()
+    server = start(app.router)
+    codes = [1000, 1012, 1013, 1014, 3000, 4999]
+
+    async def clients() -> None:
+        for code in codes:
+            async with connect(f"ws://127.0.0.1:{server.port}/echo", compression=compression) as ws:
+                await ws.send("here")
+                assert await ws.recv() == "here"
+                await ws.close(code, "why")
+                assert (ws.close_code, ws.close_reason) == (code, "why")
+
+    run(clients)
+    until(lambda: app.ended == codes)
+
+
 def test_broadcast_from_a_thread_and_send_from_another_loop(start: Start) -> None:
     app = App()
 

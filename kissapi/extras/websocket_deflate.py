@@ -23,6 +23,10 @@ _END = b"\x00\x00\xff\xff"  # of a message, left out on the wire (RFC 7692 §7.2
 
 _WINDOWS = frozenset(map(str, range(8, 16)))  # as bits are written
 
+# IANA has 1014, Bad Gateway, among the codes of a close; wsproto 1.3 has not, and takes it for a breach of the
+# protocol. So wsproto is given its neighbour, and `close_code` turns that back.
+_BAD_GATEWAY, _TRY_AGAIN_LATER = 1014, 1013
+
 _PLAIN = RsvBits(False, False, False)
 _DEFLATED = RsvBits(True, False, False)
 
@@ -48,6 +52,8 @@ class Payloads(Extension):
         self._inflator: zlib._Decompress | None = None
         # of the frame in hand
         self._control = False
+        self._closes = False
+        self._renamed = False  # the code of a close that has come
         # of the message in hand
         self._deflated = False
         self._size = 0  # bytes so far, inflated
@@ -97,6 +103,7 @@ class Payloads(Extension):
     ) -> CloseReason | RsvBits:
         # It may come twice for one frame, if the rest of its head comes later.
         self._control = opcode.iscontrol()
+        self._closes = opcode is Opcode.CLOSE
         if opcode in (Opcode.TEXT, Opcode.BINARY):
             self._deflated = rsv.rsv1 and self.answer is not None
             self._size = 0
@@ -110,6 +117,9 @@ class Payloads(Extension):
     def frame_inbound_payload_data(
         self, proto: FrameDecoder | FrameProtocol, data: bytes
     ) -> bytes | CloseReason:
+        if self._closes and data.startswith(_BAD_GATEWAY.to_bytes(2, "big")):  # control frames come whole
+            self._renamed = True
+            return _TRY_AGAIN_LATER.to_bytes(2, "big") + data[2:]
         if self._control:
             return data
         if self._deflated:
@@ -129,6 +139,10 @@ class Payloads(Extension):
         if self._client_forgets:
             self._inflator = None
         return rest
+
+    def close_code(self, code: int) -> int:
+        """The code of a close as it came, where wsproto says `code`."""
+        return _BAD_GATEWAY if self._renamed and code == _TRY_AGAIN_LATER else code
 
     def _inflate(self, data: bytes) -> bytes:
         """One byte more than there is room for, at most. Raises `zlib.error`."""

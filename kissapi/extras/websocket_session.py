@@ -51,6 +51,7 @@ class Session:
         "connection",
         "service",
         "frames",  # wsproto's
+        "payloads",
         "task",  # the handler at work
         "timer",  # for one that does not notice that the client has left
         # what comes
@@ -80,6 +81,7 @@ class Session:
         self.connection: Connection = request._connection
         self.service = self.connection.service
         self.frames = Frames(ConnectionType.SERVER, [payloads])
+        self.payloads = payloads
         self.task: Any = None
         self.timer: Any = None
         self.inbox = Inbox(self.service.loop)
@@ -350,7 +352,7 @@ class Session:
         """The client ends it; or wsproto does, for the client broke its rules. Gives what is said to that."""
         if self.closed:
             return b""
-        code, reason = int(event.code), event.reason or ""
+        code, reason = self.payloads.close_code(int(event.code)), event.reason or ""
         if code == TOO_BIG and self.frames.state is ConnectionState.OPEN:  # it is not the client who says so
             reason = f"a message may have {self.terms.max_message} bytes"
         data = self.frames.send(CloseConnection(code, reason))

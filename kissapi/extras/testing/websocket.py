@@ -5,6 +5,7 @@ Law: it keeps the rules of a browser: pings are answered and a close is answered
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,7 @@ from wsproto.utilities import generate_accept_token, generate_nonce
 
 from kissapi.extras.testing.client import PATIENCE
 from kissapi.extras.websocket import BROKEN, NO_CODE, NORMAL, Closed
+from kissapi.extras.websocket_deflate import Payloads
 from kissapi.headers import Headers
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class WebSocket:
         self._path = path
         self._messages: deque[str | bytes] = deque()
         self._parts: list[Any] = []
-        self._frames = Frames(ConnectionType.CLIENT)
+        self._payloads = Payloads(sys.maxsize)  # as they are, for its close codes
+        self._frames = Frames(ConnectionType.CLIENT, [self._payloads])
         key = generate_nonce()
         fields = Headers(headers)
         fields.setdefault("upgrade", "websocket")
@@ -147,9 +150,10 @@ class WebSocket:
             if isinstance(event, Ping):
                 self._line.send(frames.send(event.response()))
             elif isinstance(event, CloseConnection):
+                code = self._payloads.close_code(event.code or NO_CODE)
                 if frames.state is ConnectionState.REMOTE_CLOSING:
-                    self._line.send(frames.send(event.response()))
-                self._end(event.code or NO_CODE, event.reason or "")
+                    self._line.send(frames.send(CloseConnection(code, event.reason)))
+                self._end(code, event.reason or "")
             elif isinstance(event, (TextMessage, BytesMessage)):
                 self._parts.append(event.data)
                 if event.message_finished:
