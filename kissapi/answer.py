@@ -78,7 +78,14 @@ def _encode(connection: Connection, request: Request, response: Response, tail: 
         tail = service.tail[:-2] + b"Connection: Upgrade, " + other + b"\r\n\r\n"
     size = 0
     if service.parser_encodes:
-        data = _encode_by_parser(connection, request, response)
+        if not isinstance(body, bytes) or isinstance(response, Upgrade):
+            if hasattr(body, "close"):
+                body.close()
+            raise TypeError(
+                "only HTTP streams and upgrades: with encode(), a handler returns its whole answer"
+            )
+        encoded = _encode_by_parser(connection, request, response)
+        status, data = (500, b"") if encoded is None else (status, encoded)
         size = len(data)
     elif isinstance(response, Upgrade):
         line = b"\r\nConnection: Upgrade\r\nUpgrade: " + response.name.encode("ascii")
@@ -117,10 +124,9 @@ def _encode(connection: Connection, request: Request, response: Response, tail: 
     return data
 
 
-def _encode_by_parser(connection: Connection, request: Request, response: Response) -> bytes:
+def _encode_by_parser(connection: Connection, request: Request, response: Response) -> bytes | None:
+    """What the parser makes of `response`; None if it fails, for then it cannot be asked for a 500 either."""
     try:
-        if not isinstance(response.body, bytes):
-            raise TypeError("only HTTP streams: with encode(), a handler returns the whole of its answer")
         data = connection.parser.encode(response)
         if not isinstance(data, (bytes, bytearray)):
             raise TypeError(f"{type(connection.parser).__name__}.encode must return bytes, not {data!r}")
@@ -128,7 +134,7 @@ def _encode_by_parser(connection: Connection, request: Request, response: Respon
     except Exception as error:
         connection.service.failure(request, error)
         connection.close_after = True  # there is no telling what the client would make of anything else
-        return b""
+        return None
 
 
 def _wants_keep_alive(request: Request) -> bool:

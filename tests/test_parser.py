@@ -105,13 +105,17 @@ def test_a_fail_of_a_parser_is_answered_with_its_status_and_ends() -> None:
 
 def test_a_parser_that_cannot_encode_ends_the_connection() -> None:
     class Broken(LineParser):
-        def encode(self, response: Response) -> bytes:
-            raise ZeroDivisionError
+        def encode(self, response: Response) -> Any:
+            return {"/hello": "no bytes"}[self.request.path]
 
-    wire = Wire(hello, Broken).send(b"/hello\n/hello\n")
-    assert wire.received == b""
-    assert wire.closed
-    assert any("ZeroDivisionError" in line for line in wire.lines)
+    for path, error in (("/hello", "Broken.encode must return bytes, not 'no bytes'"), ("/nope", "KeyError")):
+        wire = Wire(hello, Broken).send(f"{path}\n/hello\n".encode())
+        assert wire.received == b""
+        assert wire.closed
+        assert any(error in line for line in wire.lines)
+        assert [line.partition("→ ")[2].rpartition(" ")[0] for line in wire.lines if "→" in line] == [
+            "500 0B"
+        ]
 
 
 def test_encode_result_gets_what_a_handler_returned_and_encode_all_else() -> None:
