@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     File = str | os.PathLike[str]
     Password = str | bytes | Callable[[], str | bytes]
 
+# Mozilla's intermediate list for TLS 1.2 (server side TLS 5.7), without the DHE suites, which need parameters
+# that are not here: forward secrecy, and no CBC. Those of TLS 1.3 are not up to this.
+CIPHERS = ":".join(
+    f"ECDHE-{key}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    for key in ("ECDSA", "RSA")
+)
 LOOK = 1.0  # seconds from one look at the files to the next; and only when a client comes: no timer
 
 
@@ -91,6 +98,7 @@ class Tls:
 class TlsFromFiles(Tls):
     """TLS 1.2 and later, with a certificate that is taken from its files again when they change.
 
+    Its ciphers are those of `CIPHERS`; for other ones, `Server` is given a context.
     `certfile` and `keyfile` are PEM files, the key perhaps in `certfile` too; `password` opens an encrypted
     key. `protocols` are what ALPN offers (RFC 7301). Raises `ValueError` if they cannot be used.
     """
@@ -148,6 +156,7 @@ class TlsFromFiles(Tls):
             raise ValueError(f"{key_in!r} has no private key in it: {remedy}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996; some systems' settings allow less
+        context.set_ciphers(CIPHERS)
         context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.2: the costly part, as often as a client likes
         if self._protocols:
             context.set_alpn_protocols(list(self._protocols))

@@ -23,8 +23,8 @@ _END = b"\x00\x00\xff\xff"  # of a message, left out on the wire (RFC 7692 §7.2
 
 _WINDOWS = frozenset(map(str, range(8, 16)))  # as bits are written
 
-# IANA has 1014, Bad Gateway, among the codes of a close; wsproto 1.3 has not, and takes it for a breach of the
-# protocol. So wsproto is given its neighbour, and `close_code` turns that back.
+# IANA has 1014, Bad Gateway, among the codes of a close; wsproto 1.3 has not, and takes it for a breach. So
+# wsproto is given its neighbour, and `close_code` turns that back.
 _BAD_GATEWAY, _TRY_AGAIN_LATER = 1014, 1013
 
 _PLAIN = RsvBits(False, False, False)
