@@ -34,7 +34,7 @@ check: .venv/dev ## format, lint, types and import rules
 	@echo "make: ruff check"
 	@$(PY) -m ruff check --quiet .
 	@echo "make: mypy --strict"
-	@$(PY) -m mypy --no-error-summary --cache-dir build/mypy -p kissapi -p examples
+	@$(PY) -m mypy --no-error-summary --cache-dir build/mypy -p kissapi -p examples -m tests.typed_program
 	@echo "make: import rules"
 	@$(PY) -m pytest -q tests/test_imports.py
 

@@ -5,7 +5,7 @@ A plain class: the parser sets what it read, everything derived is worked out wh
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -56,8 +56,12 @@ class Request:
         return {}
 
     @cached_property
-    def headers(self) -> MutableMapping[str, str]:
-        """The header fields: lower-case names, looked up in any case; see `Headers`."""
+    def headers(self) -> Headers:
+        """The header fields: lower-case names, looked up in any case; see `Headers`.
+
+        A parser of another protocol may set them: `request.headers = Headers(…)`. A plain dict does if neither
+        hooks nor handlers ask for more than it has.
+        """
         return Headers.from_wire(self._head)
 
     @cached_property
@@ -109,7 +113,7 @@ class Request:
 
     @cached_property
     def json(self) -> Any:
-        """The value of the JSON body. Raises `Fail(400)` if it is not JSON."""
+        """The value of the JSON body. Raises `Fail(400)`, which says why, if it is none; see `from_json`."""
         return codec.from_json(self.body)
 
     @cached_property

@@ -225,7 +225,7 @@ class Server:
 
         @server.on_start
         async def connect():
-            app.database = await open_database()
+            MyRequest.database = await open_database()  # the request_class of this server
         """
         self._on_start.append(function)
         return function
