@@ -59,8 +59,8 @@ class Request:
     def headers(self) -> Headers:
         """The header fields: lower-case names, looked up in any case; see `Headers`.
 
-        A parser of another protocol may set them: `request.headers = Headers(…)`. A plain dict does if neither
-        hooks nor handlers ask for more than it has.
+        A parser of another protocol may set them: `request.headers = Headers(…)`. A plain dict does if
+        neither hooks nor handlers ask for more than it has.
         """
         return Headers.from_wire(self._head)
 

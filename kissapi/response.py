@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kissapi import codec
 from kissapi.cookies import as_utc, cookie_field
 from kissapi.fail import REASONS, Fail
-from kissapi.headers import Headers
+from kissapi.headers import Headers, is_token
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -174,7 +174,8 @@ class Upgrade(Response):
     """101: behind its head, the connection is that of `protocol`, for good (RFC 9110 §7.8).
 
     `protocol` is spoken to in the words of asyncio's Protocol, and besides in these: `tick(now)` when the
-    deadline of the connection has passed, and `stop()` when the server stops.
+    deadline of the connection has passed, and `stop()` when the server stops. `name` is that of the protocol,
+    perhaps with a version: "chat/2" (RFC 9110 §7.8). Raises `ValueError` for any other.
     """
 
     __slots__ = ("name", "protocol")
@@ -182,6 +183,8 @@ class Upgrade(Response):
     def __init__(
         self, name: str, protocol: Any, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
     ) -> None:
+        if not all(map(is_token, name.split("/", 1))):
+            raise ValueError(f"{name!r} is no protocol: a name, or a name and a version, as in chat/2")
         super().__init__(None, headers=headers)
         self._status = 101
         self.name = name

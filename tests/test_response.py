@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kissapi import Fail, Response, html, redirect
-from kissapi.response import REASONS, encode_usual, http_date, respond
+from kissapi.response import REASONS, Upgrade, encode_usual, http_date, respond
 
 
 class Text(str):
@@ -144,6 +144,9 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: setattr(Response(), "content_type", SPLIT), ValueError, "line ends"),
     (lambda: setattr(Response(), "headers", {"X": SPLIT}), ValueError, "line ends"),
     (lambda: Response().headers.add("X", SPLIT), ValueError, "line ends"),
+    (lambda: Upgrade(SPLIT, object()), ValueError, "is no protocol"),
+    (lambda: Upgrade("", object()), ValueError, "is no protocol"),
+    (lambda: Upgrade("chat/", object()), ValueError, "is no protocol"),
     (lambda: redirect("/", 200), ValueError, "use 301, 302, 303, 307 or 308"),
     (lambda: Response(object()), TypeError, "not JSON serializable"),
     (lambda: Response({1, 2}), TypeError, "not JSON serializable"),
