@@ -3,7 +3,7 @@
 $ curl -d '{"text": "buy milk"}' localhost:8000/notes
 {"id": 1, "text": "buy milk"}
 $ curl -d 'buy milk' localhost:8000/notes
-Bad Request: the body is not JSON
+Bad Request: the body is not JSON at position 0
 $ curl localhost:8000/notes/1
 {"id": 1, "text": "buy milk"}
 $ curl localhost:8000/notes/2

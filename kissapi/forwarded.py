@@ -17,12 +17,16 @@ passes on the other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from kissapi.host import is_authority
 from kissapi.request import Request
 from kissapi.trust import UNKNOWN, Trusted, pack, unpack
+
+if TYPE_CHECKING:
+    from kissapi.headers import Headers
 
 USUAL = "x-forwarded-for, x-forwarded-proto"
 KNOWN = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto")
@@ -83,7 +87,7 @@ class ProxiedRequest(Request):
         return self._origin[1] or super().scheme
 
     @cached_property
-    def headers(self) -> MutableMapping[str, str]:
+    def headers(self) -> Headers:
         """As of any request; Host is the one that the client has sent, if a trusted proxy tells it."""
         if not self._told.isdisjoint(("forwarded", "x-forwarded-host", "x-forwarded-port")):
             self._origin  # noqa: B018  # it sets Host

@@ -67,7 +67,10 @@ TABLE: dict[str, tuple[str, str]] = {
         "worker threads",
     ),
     "kissapi.trust": ("socket", "addresses of proxies; of socket only how one is written"),
-    "kissapi.forwarded": ("re .host .request .trust", "fields about the client; imported when a server asks"),
+    "kissapi.forwarded": (
+        "re .headers .host .request .trust",
+        "fields about the client; imported when a server asks",
+    ),
     "kissapi.proxy_protocol": (
         "re socket .trust",
         "what comes before the first byte of a client; imported when a server asks",

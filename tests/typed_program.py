@@ -140,5 +140,4 @@ def mistakes(req: Request, response: Response) -> None:
     response.set_cookie("user", "ann", expires=3600)  # type: ignore[arg-type]
     response.headers["x"] = 1  # type: ignore[assignment]
     Fail("404")  # type: ignore[arg-type]
-    Server(max_bdy=1)  # type: ignore[call-arg]
     redirect(None)  # type: ignore[arg-type]
