@@ -35,6 +35,7 @@ Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 PATIENCE = 3600.0  # seconds of the clock in here: who has not answered by then never will
+_PORT = re.compile(":[0-9]*$")
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -44,7 +45,7 @@ class Options(TypedDict, total=False):
     headers: Fields
     body: Body | None
     json: Any
-    form: Mapping[str, str] | None
+    form: Query | None
     query: Query | None
 
 
@@ -81,6 +82,8 @@ class Client:
         self.backend = app.backend if backend is None else backend
         if self.backend not in BACKENDS:
             raise ValueError(f'backend must be "asyncio" or "selectors", not {backend!r}')
+        if scheme not in ("http", "https"):
+            raise ValueError(f'scheme must be "http" or "https", not {scheme!r}')
         self.server = copy(app)  # with changes; it is asked for its settings, and never started
         self.server.parser_class = parser_class or app.parser_class
         self.server.request_class = request_class or app.request_class
@@ -89,7 +92,7 @@ class Client:
         self.headers = Headers(headers)
         self.loop, self._spawn = _make_loop(self.backend)
         self._closer = weakref.finalize(self, self.loop.close)
-        self.cookies = Jar(self.loop.time)
+        self.cookies = Jar(self.loop.time, secure=scheme == "https")
         self._facts = {"peername": client, "sslcontext": True if scheme == "https" else None}
         self._book = io.StringIO()
         self._service: Service | None = None
@@ -146,15 +149,16 @@ class Client:
         *,
         headers: Fields = (),
         body: Body | None = None,
-        json: Any = None,
-        form: Mapping[str, str] | None = None,
+        json: Any = ...,
+        form: Query | None = None,
         query: Query | None = None,
     ) -> Answer:
         """An answer as soon as its head is there; the pieces of its body are taken one by one.
 
         The body of the request is text, bytes or pieces of them, which go out in chunks, as the server reads;
-        `json` or `form` is one that is made of a value. `query` is put behind the path. Leave the block, and
-        the client leaves.
+        `json` or `form` is one that is made of a value; `json=None` is the body `null`. `query` is put behind
+        the path. In `query` and `form` a list is several values of one name. Leave the block, and the client
+        leaves.
 
             with client.stream("GET", "/ticks") as answer:
                 assert next(iter(answer)) == b"tick"
@@ -163,10 +167,10 @@ class Client:
             raise ValueError(f'{method!r} is no method: "GET", "POST", …')
         if not path.startswith("/") and path != "*":
             raise ValueError(f'a path starts with a slash, not as {path!r} does: client.get("/users")')
-        target = quote(path, safe="%/:?#[]@!$&'()*+,;=~")
+        # A fragment stays with the client (RFC 9110 §7.1): the path may come from a Location field.
+        target = quote(path.partition("#")[0], safe="%/:?[]@!$&'()*+,;=~")
         if query is not None:
-            pairs = query if isinstance(query, Mapping) else list(query)
-            target += ("&" if "?" in target else "?") + urlencode(pairs, doseq=True)
+            target += ("&" if "?" in target else "?") + _encode(query)
         fields = Headers(self.headers)
         given = Headers(headers)
         for name in given:
@@ -174,23 +178,24 @@ class Client:
         for name, value in given.lines():
             fields.add(name, value)
         fields.setdefault("host", "localhost")
-        cookies = self.cookies.for_path(path.partition("?")[0])
+        origin = _PORT.sub("", fields["host"]).lower(), target.partition("?")[0]
+        cookies = self.cookies.header(*origin)
         if cookies:
-            fields.setdefault("cookie", "; ".join(f"{name}={value}" for name, value in cookies.items()))
-        if sum(each is not None for each in (body, json, form)) > 1:
+            fields.setdefault("cookie", cookies)
+        if sum((body is not None, json is not ..., form is not None)) > 1:
             raise TypeError("a request has one body: body, json or form")
-        if json is not None:
+        if json is not ...:
             fields.setdefault("content-type", "application/json")
             body = codec.to_json(json)
         elif form is not None:
             fields.setdefault("content-type", "application/x-www-form-urlencoded")
-            body = urlencode(form)
+            body = _encode(form)
         chunks = framed(method, body, fields)
         lines = [f"{method} {target} HTTP/1.1", *(f"{name.title()}: {text}" for name, text in fields.lines())]
         head = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
         answer = Answer(self, method, path, head, chunks, waits="expect" in fields)
         for field in answer.headers.get_all("set-cookie"):
-            self.cookies.take(field, path.partition("?")[0])
+            self.cookies.take(field, *origin)
         return answer
 
     def websocket(
@@ -316,6 +321,11 @@ class Book(Log):
         super()._line(level, text)
         if level == "ERROR":
             print(text, file=sys.stderr)
+
+
+def _encode(pairs: Query) -> str:
+    """Names and values as a form and a query have them; a list is several values of one name."""
+    return urlencode(pairs if isinstance(pairs, Mapping) else list(pairs), doseq=True)
 
 
 async def _call(function: Callable[[], Any]) -> None:
