@@ -1,6 +1,7 @@
 """Client: asks a router, in a time of its own.
 
-Law: the loop runs only while a test waits for something, and time goes on only while nothing else is to do.
+Law: the loop runs only while a test waits for something, and virtual time goes on only while nothing else is
+to do.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import quote, urlencode
 from kissapi import codec
 from kissapi.awaitables import running_loop
 from kissapi.extras.testing.answer import Answer, Body, Line, framed
+from kissapi.extras.testing.clock import Clock, make_clock
 from kissapi.extras.testing.jar import Jar
 from kissapi.extras.testing.loop import FakeLoop
 from kissapi.extras.testing.wire import PEER
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
-PATIENCE = 3600.0  # seconds of the clock in here: who has not answered by then never will
 _PORT = re.compile(":[0-9]*$")
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
@@ -53,11 +54,15 @@ class Client:
     """A client of a router, or of a `Server`, whose routes, parser and limits are used then.
 
     `backend` is "asyncio" or "selectors"; by default that of the server, else asyncio. `headers` go along
-    with every request. `client` is the address handlers see, `scheme` "http" or "https"; `parser_class`,
-    `request_class` and `limits` are those of `Server`. Routes are compiled at the first request.
+    with every request. `client` is the address handlers see, `scheme` "http" or "https"; over http no cookie
+    that is `Secure` is kept. `parser_class`, `request_class` and `limits` are those of `Server`. Routes are
+    compiled at the first request.
+
+    `clock` is "virtual" or "real". In virtual time nothing waits, but threads of the app's own get half a
+    second of real time before the clock goes on; in real time they are waited for as a server does.
 
     As a context manager it calls what `server.on_start` and `server.on_stop` have registered.
-    Raises `ValueError` for another backend, `TypeError` for what is neither router nor server.
+    Raises `ValueError` for another backend, scheme or clock, `TypeError` for what is no router and no server.
 
         with Client(server, backend="selectors") as client:
             assert client.post("/users", json={"name": "ann"}).status == 201
@@ -73,6 +78,7 @@ class Client:
         headers: Fields = (),
         client: tuple[str, int] = PEER,
         scheme: str = "http",
+        clock: str = "virtual",
         **limits: float | None,
     ) -> None:
         if isinstance(app, Router):
@@ -90,7 +96,8 @@ class Client:
         self.server.limits = Limits(**{**vars(app.limits), **limits})
         self.server.backend, self.server.tls = self.backend, None
         self.headers = Headers(headers)
-        self.loop, self._spawn = _make_loop(self.backend)
+        self.clock = make_clock(clock)
+        self.loop, self._spawn = _make_loop(self.backend, self.clock)
         self._closer = weakref.finalize(self, self.loop.close)
         self.cookies = Jar(self.loop.time, secure=scheme == "https")
         self._facts = {"peername": client, "sslcontext": True if scheme == "https" else None}
@@ -135,8 +142,8 @@ class Client:
         """The whole answer to a request; the options are those of `stream`.
 
         Redirects are not followed: `client.get(answer.headers["location"])`. Cookies are kept. Raises
-        `ConnectionResetError` if the answer breaks off, `TimeoutError` if it does not come in an hour of the
-        clock in here.
+        `ConnectionResetError` if the answer breaks off, `TimeoutError` if it does not come in an hour of
+        virtual or half a minute of real time.
         """
         with self.stream(method, path, **options) as answer:
             answer.read()
@@ -284,9 +291,10 @@ class Client:
         for line in tuple(self._lines):
             line.leave()
 
-    def _until(self, done: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-        """Run until `done()`."""
+    def _until(self, done: Callable[[], bool], what: str, seconds: float | None = None) -> None:
+        """Run until `done()`. Raises `TimeoutError` if that takes longer than `seconds`."""
         self._check_outside()
+        patience = self.clock.patience if seconds is None else seconds
         end = self.loop.now + patience
         while True:
             self._push()
@@ -294,8 +302,8 @@ class Client:
                 return
             if self.loop.now >= end:
                 raise TimeoutError(
-                    f"{what}: nothing has come of it in {patience:g} s of the clock in here; "
-                    "does the handler wait for what nobody brings?"
+                    f"{what}: nothing has come of it in {patience:g} s of the clock of the client: does the "
+                    f"handler wait for something that never comes?{self.clock.hint}"
                 )
             self.loop.run_until(lambda: done() or self._can_push(), end)
 
@@ -334,13 +342,13 @@ async def _call(function: Callable[[], Any]) -> None:
         await outcome
 
 
-def _make_loop(backend: str) -> tuple[Any, Callable[[Coroutine[Any, Any, Any]], Any]]:
+def _make_loop(backend: str, clock: Clock) -> tuple[Any, Callable[[Coroutine[Any, Any, Any]], Any]]:
     """A loop in a time of its own, and what makes a task in it."""
     if backend == "selectors":
-        loop = FakeLoop()
+        loop = FakeLoop(clock)
         return loop, loop.create_task
     from kissapi.backends.asyncio import spawner
     from kissapi.extras.testing.asyncio import FakeAsyncioLoop
 
-    asyncio_loop = FakeAsyncioLoop()
+    asyncio_loop = FakeAsyncioLoop(clock)
     return asyncio_loop, spawner(asyncio_loop)
