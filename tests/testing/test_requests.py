@@ -87,6 +87,14 @@ def test_what_cannot_be_asked(client: Client) -> None:
         client.post("/echo", json=None, form={})
     with pytest.raises(TypeError, match="json= or form="):
         client.post("/echo", body={"a": 1})
+    for body in (5, [1, 2]):
+        with pytest.raises(TypeError, match=r"not iterable|text, bytes, or pieces"):
+            client.post("/echo", body=body)
+    for option in ("query", "form"):
+        with pytest.raises(TypeError, match="'a' is None"):
+            client.post("/echo", **{option: {"a": None}})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="semicolon"):
+        client.cookies["a"] = "1; b=2"
     with pytest.raises(ValueError, match="control characters"):
         client.get("/echo", headers={"X": "a\r\nb: c"})
     assert told == []

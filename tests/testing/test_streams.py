@@ -30,6 +30,14 @@ def test_pieces_as_they_come(client: Client) -> None:
         answer.read()
 
 
+def test_a_body_without_an_end_is_told_of(client: Client) -> None:
+    with pytest.raises(
+        TimeoutError, match=r"^GET /count: the body has not ended in 3600 s .* client\.stream"
+    ):
+        client.get("/count")
+    assert told == ["closed"]
+
+
 def test_others_may_be_asked_meanwhile(client: Client) -> None:
     with client.stream("GET", "/count") as answer:
         pieces = iter(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +38,12 @@ def chat(make: Make, backend: str) -> Client:
     @app.get("/plain")
     async def plain(req: Request) -> str:
         return "plain"
+
+    @app.get("/endless")
+    async def endless(req: Request) -> AsyncIterator[str]:
+        while True:
+            yield "tick"
+            await sleep(60)
 
     return make(app, backend)
 
@@ -109,6 +116,8 @@ def test_who_is_refused(chat: Client) -> None:
         assert caught.value.answer.status == status
     with pytest.raises(Refused, match="403 Forbidden"):
         chat.websocket("/chat", headers={"Origin": "https://elsewhere.example"})
+    with pytest.raises(Refused, match="200 OK>: a body that does not end"):
+        chat.websocket("/endless")
     assert chat.service.connections == set()
 
 

@@ -333,7 +333,11 @@ class Book(Log):
 
 def _encode(pairs: Query) -> str:
     """Names and values as a form and a query have them; a list is several values of one name."""
-    return urlencode(pairs if isinstance(pairs, Mapping) else list(pairs), doseq=True)
+    pairs = list(pairs.items() if isinstance(pairs, Mapping) else pairs)
+    for name, value in pairs:
+        if value is None:
+            raise TypeError(f'{name!r} is None, which no query and no form can say: leave it out, or send ""')
+    return urlencode(pairs, doseq=True)
 
 
 async def _call(function: Callable[[], Any]) -> None:

@@ -60,6 +60,8 @@ class Jar(MutableMapping[str, str]):
         raise KeyError(name)
 
     def __setitem__(self, name: str, value: str) -> None:
+        if ";" in f"{name}{value}" or "=" in name:
+            raise ValueError(f"one cookie, not several: neither may contain a semicolon: {name!r}, {value!r}")
         self._keep(Cookie("", "/", name, value, float("inf"), below=False))
 
     def __delitem__(self, name: str) -> None:

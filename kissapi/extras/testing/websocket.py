@@ -26,7 +26,11 @@ class Refused(Exception):
     """The server answered something else than 101; `answer` is what."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(f"{answer!r}: {answer.text}")
+        try:
+            text = answer.text
+        except (TimeoutError, ConnectionError):
+            text = "a body that does not end"
+        super().__init__(f"{answer!r}: {text}")
         self.answer = answer
 
 
