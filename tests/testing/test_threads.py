@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 import time
@@ -33,7 +34,8 @@ class Library:
             loop, future, seconds = call
             time.sleep(seconds)
             self.free.wait()
-            loop.call_soon_threadsafe(lambda future=future: future.done() or future.set_result("row"))
+            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+                loop.call_soon_threadsafe(lambda future=future: future.done() or future.set_result("row"))
 
     async def ask(self, seconds: float = 0.0) -> str:
         loop = running_loop()
