@@ -162,7 +162,7 @@ def test_so_does_one_that_came_while_an_answer_was_awaited(parser_class: Any) ->
         return "rested"
 
     wire = Wire(router, parser_class, body_timeout=5)
-    wire.loop.now += 1e6  # a clock that began long ago, as real ones do
+    wire.loop.clock.now += 1e6  # a clock that began long ago, as real ones do
     wire.send(GET.replace(b"/", b"/nap", 1), post("/all", "Content-Length: 9", body=b"ab"))
     assert not wire.transport.reading
     wire.wait(9)

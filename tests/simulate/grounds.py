@@ -107,7 +107,7 @@ class WireGround:
     def __init__(self, world: Any, settings: Any) -> None:
         self.world = world
         self.loop = WireLoop()
-        self.loop.now = 0.0
+        self.loop.clock.now = 0.0
         self.service = Service(
             loop=self.loop,
             spawn=partial(Task, self.loop),  # type: ignore[arg-type]

@@ -12,9 +12,11 @@ Between client and handler everything is the real thing, from bytes to bytes. Ti
 while all that is under way waits for it. So a handler that sleeps for an hour answers at once,
 `client.wait(3600)` lets an hour pass, and a test comes out the same each time. Plain `def` handlers are
 called in the thread of the test. On `backend="selectors"` nothing of asyncio is imported; on
-`backend="asyncio"` handlers may await what is asyncio's, in the same time. Threads and processes that a
-handler starts itself are not waited for: theirs is another time. It runs a loop of its own: use it in a plain
-`def`.
+`backend="asyncio"` handlers may await what is asyncio's, in the same time. It runs a loop of its own: use it
+in a plain `def`.
+
+A thread that the app has started itself, as aiosqlite does, gets half a second of real time before virtual
+time goes on. For what takes longer there is `Client(app, clock="real")`, where a second takes a second.
 """
 
 from kissapi.extras.testing.answer import Answer

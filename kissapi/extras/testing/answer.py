@@ -124,9 +124,18 @@ class Answer:
             yield piece
 
     def read(self) -> bytes:
-        """The whole body, what was taken in pieces before included."""
+        """The whole body, what was taken in pieces before included.
+
+        Raises `TimeoutError` if it has not ended after an hour of virtual or half a minute of real time.
+        """
+        loop, patience = self._line.client.loop, self._line.client.clock.patience
+        end = loop.now + patience
         for _ in self:
-            pass
+            if loop.now > end:
+                raise TimeoutError(
+                    f"{self._what}: the body has not ended in {patience:g} s of the clock of the client; "
+                    "the pieces of one without an end are taken one by one: client.stream()"
+                )
         return b"".join(self._body)
 
     @property
@@ -185,15 +194,21 @@ def framed(method: str, body: Body | None, fields: Headers) -> Iterator[bytes]:
     if isinstance(body, Mapping):
         raise TypeError("a mapping is json= or form=; body is text, bytes, or pieces of them")
     if isinstance(body, (str, bytes, bytearray, memoryview)):
-        data = body.encode() if isinstance(body, str) else bytes(body)
+        data = _bytes(body)
         if "transfer-encoding" not in fields:
             fields.setdefault("content-length", str(len(data)))
         return (data[start : start + Limits.read_size] for start in range(0, len(data), Limits.read_size))
-    pieces = (piece.encode() if isinstance(piece, str) else bytes(piece) for piece in body)
+    pieces = (_bytes(piece) for piece in iter(body))
     if "content-length" in fields:
         return filter(None, pieces)
     fields["transfer-encoding"] = "chunked"
     return _chunks(pieces)
+
+
+def _bytes(data: str | bytes | bytearray | memoryview) -> bytes:
+    if not isinstance(data, (str, bytes, bytearray, memoryview)):  # of a number, bytes() makes so many zeros
+        raise TypeError(f"a body is text, bytes, or pieces of them, not {data!r}")
+    return data.encode() if isinstance(data, str) else bytes(data)
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,25 +1,33 @@
 """Fake time for asyncio: its own loop, over a selector that moves the clock on instead of waiting.
 
-Law: nothing waits but for descriptors that a handler itself has had the loop watch: those are real, and so is
-the time it takes them.
+Law: nothing waits but for descriptors that a handler itself has had the loop watch, and for threads (see
+`kissapi.extras.testing.clock`): those are real, and so is the time it takes them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
-from kissapi.extras.testing.loop import count
+from kissapi.extras.testing.loop import count, is_tick
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from kissapi.extras.testing.clock import Clock
+
+Arguments = TypeVarTuple("Arguments")
 
 
 class FakeAsyncioLoop(asyncio.SelectorEventLoop):
     """asyncio's loop, spoken to like `kissapi.extras.testing.loop.FakeLoop`."""
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+    _scheduled: list[Any]  # asyncio's own heap of timers
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.done: Callable[[], bool] = _never
         self.end = self.now
         self.turns = 0  # at this moment
@@ -29,8 +37,18 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
         selector.own = len(selector.get_map())
         self.set_exception_handler(_keep)
 
+    @property
+    def now(self) -> float:
+        return self.clock.time()
+
     def time(self) -> float:
-        return self.now
+        return self.clock.time()
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Arguments], object], *args: *Arguments, context: Context | None = None
+    ) -> asyncio.Handle:
+        self.clock.called()
+        return super().call_soon_threadsafe(callback, *args, context=context)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, timer by timer."""
@@ -39,6 +57,7 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
     def run_until(self, done: Callable[[], bool], end: float) -> None:
         """Run until `done()`; while nothing is due, time passes, but not beyond `end`."""
         self.done, self.end, self.turns = done, end, 0
+        self.clock.stepped()
         try:
             self.run_forever()
         finally:
@@ -92,6 +111,7 @@ class Clockwork(selectors.DefaultSelector):
     def __init__(self, loop: FakeAsyncioLoop) -> None:
         super().__init__()
         self.loop = loop
+        self.came: list[tuple[selectors.SelectorKey, int]] = []  # in the last wait
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         loop = self.loop
@@ -107,19 +127,20 @@ class Clockwork(selectors.DefaultSelector):
                 loop.stop()
             return ready
         loop.turns = 0
-        left = max(0.0, loop.end - loop.now)
-        if timeout is None or timeout > left:
-            if not left:
-                loop.stop()
-                return []
-            timeout = left
-        if len(self.get_map()) > self.own:
-            start = time.monotonic()
-            ready = super().select(timeout)
-            if ready:
-                timeout = min(timeout, time.monotonic() - start)
-        loop.now += timeout
-        return ready
+        until = loop.end if timeout is None else min(loop.end, loop.now + timeout)
+        if until <= loop.now:
+            loop.stop()
+            return []
+        self.came = []
+        loop.clock.go_on(until, self._wait, watched=len(self.get_map()) > self.own)
+        if loop._scheduled and not is_tick(loop._scheduled[0]._callback):
+            loop.clock.stepped()
+        return self.came
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for descriptors and other threads: whether anything has come."""
+        self.came = super().select(seconds)
+        return bool(self.came)
 
 
 def _keep(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Client: asks a router, in a time of its own.
 
-Law: the loop runs only while a test waits for something, and time goes on only while nothing else is to do.
+Law: the loop runs only while a test waits for something, and virtual time goes on only while nothing else is
+to do.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import quote, urlencode
 from kissapi import codec
 from kissapi.awaitables import running_loop
 from kissapi.extras.testing.answer import Answer, Body, Line, framed
+from kissapi.extras.testing.clock import Clock, make_clock
 from kissapi.extras.testing.jar import Jar
 from kissapi.extras.testing.loop import FakeLoop
 from kissapi.extras.testing.wire import PEER
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
-PATIENCE = 3600.0  # seconds of the clock in here: who has not answered by then never will
+_PORT = re.compile(":[0-9]*$")
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -44,7 +46,7 @@ class Options(TypedDict, total=False):
     headers: Fields
     body: Body | None
     json: Any
-    form: Mapping[str, str] | None
+    form: Query | None
     query: Query | None
 
 
@@ -52,11 +54,15 @@ class Client:
     """A client of a router, or of a `Server`, whose routes, parser and limits are used then.
 
     `backend` is "asyncio" or "selectors"; by default that of the server, else asyncio. `headers` go along
-    with every request. `client` is the address handlers see, `scheme` "http" or "https"; `parser_class`,
-    `request_class` and `limits` are those of `Server`. Routes are compiled at the first request.
+    with every request. `client` is the address handlers see, `scheme` "http" or "https"; over http no cookie
+    that is `Secure` is kept. `parser_class`, `request_class` and `limits` are those of `Server`. Routes are
+    compiled at the first request.
+
+    `clock` is "virtual" or "real". In virtual time nothing waits, but threads of the app's own get half a
+    second of real time before the clock goes on; in real time they are waited for as a server does.
 
     As a context manager it calls what `server.on_start` and `server.on_stop` have registered.
-    Raises `ValueError` for another backend, `TypeError` for what is neither router nor server.
+    Raises `ValueError` for another backend, scheme or clock, `TypeError` for what is no router and no server.
 
         with Client(server, backend="selectors") as client:
             assert client.post("/users", json={"name": "ann"}).status == 201
@@ -72,6 +78,7 @@ class Client:
         headers: Fields = (),
         client: tuple[str, int] = PEER,
         scheme: str = "http",
+        clock: str = "virtual",
         **limits: float | None,
     ) -> None:
         if isinstance(app, Router):
@@ -81,15 +88,18 @@ class Client:
         self.backend = app.backend if backend is None else backend
         if self.backend not in BACKENDS:
             raise ValueError(f'backend must be "asyncio" or "selectors", not {backend!r}')
+        if scheme not in ("http", "https"):
+            raise ValueError(f'scheme must be "http" or "https", not {scheme!r}')
         self.server = copy(app)  # with changes; it is asked for its settings, and never started
         self.server.parser_class = parser_class or app.parser_class
         self.server.request_class = request_class or app.request_class
         self.server.limits = Limits(**{**vars(app.limits), **limits})
         self.server.backend, self.server.tls = self.backend, None
         self.headers = Headers(headers)
-        self.loop, self._spawn = _make_loop(self.backend)
+        self.clock = make_clock(clock)
+        self.loop, self._spawn = _make_loop(self.backend, self.clock)
         self._closer = weakref.finalize(self, self.loop.close)
-        self.cookies = Jar(self.loop.time)
+        self.cookies = Jar(self.loop.time, secure=scheme == "https")
         self._facts = {"peername": client, "sslcontext": True if scheme == "https" else None}
         self._book = io.StringIO()
         self._service: Service | None = None
@@ -132,8 +142,8 @@ class Client:
         """The whole answer to a request; the options are those of `stream`.
 
         Redirects are not followed: `client.get(answer.headers["location"])`. Cookies are kept. Raises
-        `ConnectionResetError` if the answer breaks off, `TimeoutError` if it does not come in an hour of the
-        clock in here.
+        `ConnectionResetError` if the answer breaks off, `TimeoutError` if it does not come in an hour of
+        virtual or half a minute of real time.
         """
         with self.stream(method, path, **options) as answer:
             answer.read()
@@ -146,15 +156,16 @@ class Client:
         *,
         headers: Fields = (),
         body: Body | None = None,
-        json: Any = None,
-        form: Mapping[str, str] | None = None,
+        json: Any = ...,
+        form: Query | None = None,
         query: Query | None = None,
     ) -> Answer:
         """An answer as soon as its head is there; the pieces of its body are taken one by one.
 
         The body of the request is text, bytes or pieces of them, which go out in chunks, as the server reads;
-        `json` or `form` is one that is made of a value. `query` is put behind the path. Leave the block, and
-        the client leaves.
+        `json` or `form` is one that is made of a value; `json=None` is the body `null`. `query` is put behind
+        the path. In `query` and `form` a list is several values of one name. Leave the block, and the client
+        leaves.
 
             with client.stream("GET", "/ticks") as answer:
                 assert next(iter(answer)) == b"tick"
@@ -163,10 +174,10 @@ class Client:
             raise ValueError(f'{method!r} is no method: "GET", "POST", …')
         if not path.startswith("/") and path != "*":
             raise ValueError(f'a path starts with a slash, not as {path!r} does: client.get("/users")')
-        target = quote(path, safe="%/:?#[]@!$&'()*+,;=~")
+        # A fragment stays with the client (RFC 9110 §7.1): the path may come from a Location field.
+        target = quote(path.partition("#")[0], safe="%/:?[]@!$&'()*+,;=~")
         if query is not None:
-            pairs = query if isinstance(query, Mapping) else list(query)
-            target += ("&" if "?" in target else "?") + urlencode(pairs, doseq=True)
+            target += ("&" if "?" in target else "?") + _encode(query)
         fields = Headers(self.headers)
         given = Headers(headers)
         for name in given:
@@ -174,23 +185,24 @@ class Client:
         for name, value in given.lines():
             fields.add(name, value)
         fields.setdefault("host", "localhost")
-        cookies = self.cookies.for_path(path.partition("?")[0])
+        origin = _PORT.sub("", fields["host"]).lower(), target.partition("?")[0]
+        cookies = self.cookies.header(*origin)
         if cookies:
-            fields.setdefault("cookie", "; ".join(f"{name}={value}" for name, value in cookies.items()))
-        if sum(each is not None for each in (body, json, form)) > 1:
+            fields.setdefault("cookie", cookies)
+        if sum((body is not None, json is not ..., form is not None)) > 1:
             raise TypeError("a request has one body: body, json or form")
-        if json is not None:
+        if json is not ...:
             fields.setdefault("content-type", "application/json")
             body = codec.to_json(json)
         elif form is not None:
             fields.setdefault("content-type", "application/x-www-form-urlencoded")
-            body = urlencode(form)
+            body = _encode(form)
         chunks = framed(method, body, fields)
         lines = [f"{method} {target} HTTP/1.1", *(f"{name.title()}: {text}" for name, text in fields.lines())]
         head = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
         answer = Answer(self, method, path, head, chunks, waits="expect" in fields)
         for field in answer.headers.get_all("set-cookie"):
-            self.cookies.take(field, path.partition("?")[0])
+            self.cookies.take(field, *origin)
         return answer
 
     def websocket(
@@ -279,9 +291,10 @@ class Client:
         for line in tuple(self._lines):
             line.leave()
 
-    def _until(self, done: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-        """Run until `done()`."""
+    def _until(self, done: Callable[[], bool], what: str, seconds: float | None = None) -> None:
+        """Run until `done()`. Raises `TimeoutError` if that takes longer than `seconds`."""
         self._check_outside()
+        patience = self.clock.patience if seconds is None else seconds
         end = self.loop.now + patience
         while True:
             self._push()
@@ -289,8 +302,8 @@ class Client:
                 return
             if self.loop.now >= end:
                 raise TimeoutError(
-                    f"{what}: nothing has come of it in {patience:g} s of the clock in here; "
-                    "does the handler wait for what nobody brings?"
+                    f"{what}: nothing has come of it in {patience:g} s of the clock of the client: does the "
+                    f"handler wait for something that never comes?{self.clock.hint}"
                 )
             self.loop.run_until(lambda: done() or self._can_push(), end)
 
@@ -318,19 +331,28 @@ class Book(Log):
             print(text, file=sys.stderr)
 
 
+def _encode(pairs: Query) -> str:
+    """Names and values as a form and a query have them; a list is several values of one name."""
+    pairs = list(pairs.items() if isinstance(pairs, Mapping) else pairs)
+    for name, value in pairs:
+        if value is None:
+            raise TypeError(f'{name!r} is None, which no query and no form can say: leave it out, or send ""')
+    return urlencode(pairs, doseq=True)
+
+
 async def _call(function: Callable[[], Any]) -> None:
     outcome = function()
     if hasattr(outcome, "__await__"):
         await outcome
 
 
-def _make_loop(backend: str) -> tuple[Any, Callable[[Coroutine[Any, Any, Any]], Any]]:
+def _make_loop(backend: str, clock: Clock) -> tuple[Any, Callable[[Coroutine[Any, Any, Any]], Any]]:
     """A loop in a time of its own, and what makes a task in it."""
     if backend == "selectors":
-        loop = FakeLoop()
+        loop = FakeLoop(clock)
         return loop, loop.create_task
     from kissapi.backends.asyncio import spawner
     from kissapi.extras.testing.asyncio import FakeAsyncioLoop
 
-    asyncio_loop = FakeAsyncioLoop()
+    asyncio_loop = FakeAsyncioLoop(clock)
     return asyncio_loop, spawner(asyncio_loop)

@@ -1,73 +1,149 @@
-"""Jar: the cookies that a client keeps (RFC 6265 §5), of one server.
+"""Jar: the cookies that a client keeps, by the rules of browsers (RFC 6265 §5, and its revision, 6265bis).
 
-Law: a name on a path is one cookie; what has run out by the clock of the test is gone.
+Law: domain, path and name make one cookie. What a browser refuses is not kept, and a look-up says why.
 """
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import NamedTuple
+
+from kissapi.extras.conditions import read_date
+
+LONGEST = 400 * 24 * 3600  # seconds that browsers keep a cookie at most (6265bis §5.5)
+LARGEST = 4096  # bytes of name and value that browsers take (6265bis §5.6)
+
+_ADDRESS = re.compile(r"[0-9.]+|\[.*\]")
+_NUMBER = re.compile(r"-?[0-9]+")
 
 
 class Cookie(NamedTuple):
     """What a client knows of one."""
 
-    value: str
+    domain: str  # "" for every host: set by the test itself
     path: str
+    name: str
+    value: str
     ends: float
+    below: bool  # goes to the hosts below `domain`, too
+
+    def goes_to(self, host: str, path: str) -> bool:
+        """Whether it belongs in a request for `path` of `host` (§5.1.3, §5.1.4)."""
+        if self.domain and self.domain != host and not (self.below and _is_below(host, self.domain)):
+            return False
+        folder = self.path if self.path.endswith("/") else self.path + "/"
+        return path == self.path or path.startswith(folder)
 
 
 class Jar(MutableMapping[str, str]):
-    """Cookies by name; of two with one name that on the longer path counts.
+    """Cookies by name; of several with one name that on the longest path counts.
 
-    client.cookies["session"] = "abc"
+    One that a test sets goes to every host and path. `secure` is whether the client asks over https.
+
+        client.cookies["session"] = "abc"
     """
 
-    def __init__(self, time: Callable[[], float]) -> None:
-        self._time = time
-        self._cookies: dict[tuple[str, str], Cookie] = {}
+    def __init__(self, now: Callable[[], float], *, secure: bool = False) -> None:
+        self._now = now
+        self._secure = secure
+        self._cookies: dict[tuple[str, str, str], Cookie] = {}
+        self._refused: dict[str, str] = {}  # the name of a cookie, and why it is not here
 
     def __getitem__(self, name: str) -> str:
-        return self.for_path("")[name]
+        for cookie in self._live():
+            if cookie.name == name:
+                return cookie.value
+        if name in self._refused:
+            raise KeyError(f"the cookie {name} was refused: {self._refused[name]}")
+        raise KeyError(name)
 
     def __setitem__(self, name: str, value: str) -> None:
-        self._cookies["/", name] = Cookie(value, "/", float("inf"))
+        if ";" in f"{name}{value}" or "=" in name:
+            raise ValueError(f"one cookie, not several: neither may contain a semicolon: {name!r}, {value!r}")
+        self._keep(Cookie("", "/", name, value, float("inf"), below=False))
 
     def __delitem__(self, name: str) -> None:
-        for key in [key for key in self._cookies if key[1] == name]:
+        self[name]  # or KeyError
+        for key in [key for key in self._cookies if key[2] == name]:
             del self._cookies[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.for_path(""))
+        return iter(dict.fromkeys(cookie.name for cookie in self._live()))
 
     def __len__(self) -> int:
-        return len(self.for_path(""))
+        return len(set(self))
 
     def __repr__(self) -> str:
         return f"Jar({dict(self)!r})"
 
-    def for_path(self, path: str) -> dict[str, str]:
-        """Those that a request for `path` takes along; with `""`, all there are."""
-        now, found = self._time(), {}
-        for (at, name), cookie in sorted(self._cookies.items()):
-            if cookie.ends > now and (not path or _covers(at, path)):
-                found[name] = cookie.value
-        return found
+    def header(self, host: str, path: str) -> str:
+        """The Cookie field of a request for `path` of `host`, "" for none; longer paths first (§5.4)."""
+        return "; ".join(f"{each.name}={each.value}" for each in self._live() if each.goes_to(host, path))
 
-    def take(self, field: str, path: str) -> None:
-        """Keep what a Set-Cookie field says that answers a request for `path`; Expires is not looked at."""
-        pair, *attributes = [part.strip() for part in field.split(";")]
-        name, _, value = pair.partition("=")
+    def take(self, field: str, host: str, path: str) -> None:
+        """Keep what a Set-Cookie field says that answers a request for `path` of `host` (§5.2, §5.3)."""
+        pair, *attributes = field.split(";")
+        name, _, value = (part.strip() for part in pair.partition("="))
         said = {key.strip().lower(): text.strip() for key, _, text in (a.partition("=") for a in attributes)}
+        domain = said.get("domain", "").removeprefix(".").lower()
+        reason = self._why_not(name, value, said, domain, host)
+        if reason:
+            self._refused[name] = reason
+            return
         at = said.get("path", "")
         if not at.startswith("/"):
-            at = path.rpartition("/")[0] or "/"  # the default (RFC 6265 §5.1.4)
-        ends = float("inf")
-        if said.get("max-age", "").lstrip("-").isdigit():
-            ends = self._time() + int(said["max-age"])
-        self._cookies[at, name] = Cookie(value, at, ends)
+            at = path.rpartition("/")[0] or "/"
+        self._refused.pop(name, None)
+        # Nothing is below an address, nor below a name that could be a whole top-level domain.
+        below = "." in domain and not _ADDRESS.fullmatch(host)
+        self._keep(Cookie(domain or host, at, name, value, self._end_of(said), below))
+
+    def _why_not(self, name: str, value: str, said: dict[str, str], domain: str, host: str) -> str:
+        """Why a browser refuses such a cookie; "" if it takes it."""
+        secure = "secure" in said
+        lower = name.lower()
+        if not name:
+            return "it has no name"
+        if len(name.encode()) + len(value.encode()) > LARGEST:
+            return f"name and value are longer than {LARGEST} bytes"
+        if secure and not self._secure:
+            return 'it is Secure, and this client asks over http: Client(app, scheme="https")'
+        if domain and domain != host and not ("." in domain and _is_below(host, domain)):
+            return f"its Domain is {domain}, and it came from {host}"
+        if lower.startswith(("__secure-", "__host-")) and not secure:
+            return "a name that begins with __Secure- or __Host- needs Secure"
+        if lower.startswith("__host-") and ("domain" in said or said.get("path") != "/"):
+            return "a name that begins with __Host- needs Path=/ and no Domain"
+        if said.get("samesite", "").lower() == "none" and not secure:
+            return "SameSite=None needs Secure"
+        return ""
+
+    def _end_of(self, said: dict[str, str]) -> float:
+        """When the cookie ends, by the clock in here; Max-Age goes before Expires."""
+        left = float("inf")
+        expires = said.get("expires", "")
+        # PHP and old Werkzeug write hyphens into the usual form.
+        date = read_date(expires) or read_date(expires.replace("-", " "))
+        if date is not None:
+            # The handler has made a date of the wall clock, so what counts is how far ahead of that it is.
+            left = min(date - time.time(), LONGEST)
+        if _NUMBER.fullmatch(said.get("max-age", "")):
+            left = min(float(said["max-age"]), LONGEST)
+        return self._now() + left
+
+    def _keep(self, cookie: Cookie) -> None:
+        if cookie.domain:
+            self._cookies.pop(("", cookie.path, cookie.name), None)  # one that the test has set gives way
+        self._cookies[cookie.domain, cookie.path, cookie.name] = cookie
+
+    def _live(self) -> list[Cookie]:
+        """Those that have not ended; longer paths first, then older ones."""
+        now = self._now()
+        live = [cookie for cookie in self._cookies.values() if cookie.ends > now]
+        return sorted(live, key=lambda cookie: -len(cookie.path))
 
 
-def _covers(at: str, path: str) -> bool:
-    """Whether a cookie of path `at` goes along with a request for `path` (RFC 6265 §5.1.4)."""
-    return path == at or path.startswith(at if at.endswith("/") else at + "/")
+def _is_below(host: str, domain: str) -> bool:
+    return host.endswith(f".{domain}") and not _ADDRESS.fullmatch(host)

@@ -1,6 +1,6 @@
-"""Loop: kissapi's own loop without the waiting: a clock that goes on when it is told to.
+"""Loop: kissapi's own loop without sockets, and with a clock that a test moves if it is not a real one.
 
-Law: no socket, no thread, no sleep. What is due now is done at once.
+Law: no socket, no thread. What is due now is done at once.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from typing import Any
 from weakref import WeakSet
 
 from kissapi.backends.loop import Future, Task, Timer, running
+from kissapi.extras.testing.clock import Clock, VirtualClock
+from kissapi.service import Service
 
 MANY = 1_000_000  # calls at one moment: a second of them
 
@@ -23,24 +26,34 @@ def count(turns: int) -> int:
     """One more. Raises `RuntimeError` for so many that there will be no end."""
     if turns == MANY:
         raise RuntimeError(
-            f"{MANY:,} steps, and the clock has not moved: something in the app goes round and round; "
+            f"{MANY:,} steps, and nothing has waited: something in the app goes round and round; "
             "is there a loop that waits for nothing, or only with sleep(0)?"
         )
     return turns + 1
 
 
-class FakeLoop:
-    """The words of kissapi's own loop, with a clock that stands still."""
+def is_tick(callback: Callable[..., object] | None) -> bool:
+    """Whether it is the tick of the service, which runs nothing of the app."""
+    return isinstance(getattr(callback, "__self__", None), Service)
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+
+class FakeLoop:
+    """The words of kissapi's own loop, with a clock that stands still while there is anything to do."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or VirtualClock()
         self.calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self.timers: list[tuple[float, int, Timer]] = []
         self.order = itertools.count()
         self.tasks: WeakSet[Task] = WeakSet()  # that were made by `create_task`
+        self.bell = threading.Event()  # of other threads
+
+    @property
+    def now(self) -> float:
+        return self.clock.time()
 
     def time(self) -> float:
-        return self.now
+        return self.clock.time()
 
     def create_future(self) -> Future:
         return Future(self)  # type: ignore[arg-type]
@@ -53,7 +66,10 @@ class FakeLoop:
     def call_soon(self, callback: Callable[..., object], *arguments: Any) -> None:
         self.calls.append((callback, arguments))
 
-    call_soon_threadsafe = call_soon
+    def call_soon_threadsafe(self, callback: Callable[..., object], *arguments: Any) -> None:
+        self.clock.called()
+        self.calls.append((callback, arguments))
+        self.bell.set()
 
     def call_later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> Timer:
         timer = Timer(self.now + seconds, callback, arguments)
@@ -74,20 +90,31 @@ class FakeLoop:
     def run_until(self, done: Callable[[], bool], end: float) -> None:
         """Run until `done()`; while nothing is due, time passes, but not beyond `end`."""
         turns = 0
+        self.clock.stepped()
         with self.running():
             while not done():
                 if self.calls:
                     turns = count(turns)
                     self._call(*self.calls.popleft())
-                elif self.timers and self.timers[0][0] <= end:
-                    turns = 0
-                    when, _, timer = heapq.heappop(self.timers)
+                elif self.timers and (self.timers[0][2].callback is None or self.timers[0][0] <= self.now):
+                    turns = count(turns)
+                    timer = heapq.heappop(self.timers)[2]
                     if timer.callback is not None:
-                        self.now = max(self.now, when)
+                        if not is_tick(timer.callback):
+                            self.clock.stepped()
                         self._call(timer.callback, timer.arguments)
+                elif self.now < end:
+                    turns = 0
+                    until = min(end, self.timers[0][0]) if self.timers else end
+                    self.clock.go_on(until, self._wait, watched=False)
                 else:
-                    self.now = max(self.now, end)
                     return
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for another thread: whether one has called."""
+        came = self.bell.wait(seconds)
+        self.bell.clear()
+        return came
 
     def do(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call `function` in the loop, then run everything that is due now."""

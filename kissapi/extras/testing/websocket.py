@@ -15,7 +15,6 @@ from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from wsproto.utilities import generate_accept_token, generate_nonce
 
-from kissapi.extras.testing.client import PATIENCE
 from kissapi.extras.websocket import BROKEN, NO_CODE, NORMAL, Closed
 from kissapi.extras.websocket_deflate import Payloads
 from kissapi.headers import Headers
@@ -29,7 +28,11 @@ class Refused(Exception):
     """The server answered something else than 101; `answer` is what."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(f"{answer!r}: {answer.text}")
+        try:
+            text = answer.text
+        except (TimeoutError, ConnectionError):
+            text = "a body that does not end"
+        super().__init__(f"{answer!r}: {text}")
         self.answer = answer
 
 
@@ -84,10 +87,11 @@ class WebSocket:
         event = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
         self._line.send(self._frames.send(event))
 
-    def receive(self, seconds: float = PATIENCE) -> str | bytes:
+    def receive(self, seconds: float | None = None) -> str | bytes:
         """The next message. Raises `Closed` if there will be none, `TimeoutError` if none comes in `seconds`.
 
-        Those are of the clock in here; 0 is for what is there already.
+        Those are of the clock of the client, by default as many as for an answer; 0 is for what is there
+        already.
         """
         self._client._until(lambda: bool(self._messages) or self._over, f"{self!r}.receive()", seconds)
         if not self._messages:

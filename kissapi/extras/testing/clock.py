@@ -1,0 +1,95 @@
+"""Clock: the time that the loop of a client goes by: virtual, or real.
+
+Law: virtual time goes on only while the loop has nothing to do, and then at once.
+
+What descriptors bring, the selector sees. What a thread of the app's own is about to bring (aiosqlite has
+one for each connection) shows nowhere: a thread sleeps because it is idle, or because it has not yet woken
+for what was put in its queue a moment ago. If virtual time just went on, a timeout of an hour would strike
+before that thread had taken its first step. So where there are such threads, they get a moment of real time
+before the clock goes on, once after each step that the app takes. Where there are none, nothing waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from weakref import WeakSet
+
+# Real seconds. SQLite in memory takes a millisecond; what takes longer than this needs the real clock. A test
+# pays it for each virtual sleep, but only while a thread of the app is alive.
+GRACE = 0.5
+
+Wait = Callable[[float], bool]  # waits so many real seconds at most: whether something came from outside
+
+# Threads that have called a loop of a client before: those of an executor of a module outlive the client
+# that they were started for, and serve the next.
+_callers: WeakSet[threading.Thread] = WeakSet()
+
+
+class Clock:
+    """That of the machine: what comes from anywhere is waited for, and every second takes a second."""
+
+    patience = 30.0  # seconds after which an answer will never come
+    hint = ""  # what to try then
+
+    def time(self) -> float:
+        return time.monotonic()
+
+    def stepped(self) -> None:
+        """The app has had a turn: it may have handed something to a thread."""
+
+    def called(self) -> None:
+        """The loop is called from outside, by this thread."""
+
+    def go_on(self, until: float, wait: Wait, *, watched: bool) -> None:
+        """Go on to `until`; less far if something comes from outside. `watched`: the app has descriptors."""
+        wait(until - self.time())
+
+
+class VirtualClock(Clock):
+    """One that a test moves."""
+
+    patience = 3600.0
+    hint = f' For a thread of its own, which gets {GRACE} s of real time: Client(app, clock="real").'
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._home = threading.current_thread()
+        self._before = WeakSet(threading.enumerate())  # those of test runners and debuggers among them
+        self._silent = False  # since the last step of the app its threads have had their moment
+
+    def time(self) -> float:
+        return self.now
+
+    def stepped(self) -> None:
+        self._silent = False
+
+    def called(self) -> None:
+        thread = threading.current_thread()
+        if thread is not self._home:
+            _callers.add(thread)
+
+    def go_on(self, until: float, wait: Wait, *, watched: bool) -> None:
+        seconds = until - self.now
+        if watched:  # descriptors are real, and so is the time it takes them
+            start = time.monotonic()
+            came = wait(seconds)
+            self.now += min(seconds, time.monotonic() - start) if came else seconds
+        elif self._silent or not self._has_threads() or not wait(GRACE):
+            self._silent = True
+            self.now = until
+
+    def _has_threads(self) -> bool:
+        """Whether the app has threads of its own."""
+        return any(
+            thread is not self._home and (thread not in self._before or thread in _callers)
+            for thread in threading.enumerate()
+        )
+
+
+def make_clock(kind: str) -> Clock:
+    """The clock of that name. Raises `ValueError` for another."""
+    if kind not in ("virtual", "real"):
+        raise ValueError(f'clock must be "virtual" or "real", not {kind!r}')
+    return VirtualClock() if kind == "virtual" else Clock()
