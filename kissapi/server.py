@@ -115,6 +115,8 @@ class Server:
             if not self.addresses:
                 raise ValueError("bind has no address: give one, such as 127.0.0.1:8000")
             self.host, self.port = self.addresses[0].host, self.addresses[0].port
+        if unix_mode is not None and not (isinstance(unix_mode, int) and 0 <= unix_mode <= 0o777):
+            raise ValueError(f"unix_mode is a number such as 0o660, at most 0o777, not {unix_mode!r}")
         self.unix_mode = unix_mode
         if workers is not None:
             if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
@@ -305,6 +307,12 @@ class Server:
         log.info(f"Serving on {self.url}")
         for address in self.addresses[1:]:
             log.info(f"Serving on {address} as well")
+        for path in [address.path for address in self.addresses if self.unix_mode is None and address.path]:
+            if mode := sockets.closed_to_others(path):
+                log.info(
+                    f"unix:{path} has mode {mode}: programs of other users, such as nginx, cannot connect; "
+                    "unix_mode=0o660 (--unix-mode 660) lets in those of its group, 0o666 all"
+                )
         if self.tls is not None and self.tls.lacks_certificate():
             log.warning(
                 "no client can connect: ssl= has no certificate; context.load_cert_chain(…) gives it one"
