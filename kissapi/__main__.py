@@ -105,6 +105,7 @@ def make_server(target: str | None, given: Mapping[str, Any]) -> Server:
     settings = dict(given)
     if "loop" in settings:
         settings["loop_factory"] = _loop_factory(settings.pop("loop"))
+        settings.setdefault("backend", "asyncio")  # each is one of asyncio's
     if "log_format" in settings:
         settings["logger"] = None
         if settings.pop("log_format") == "json":
@@ -136,7 +137,7 @@ def change(server: Server, settings: Mapping[str, Any]) -> None:
     )
     # The same object goes on, for the app has it: only what was given is another's.
     server.limits = made.limits
-    changed = set(others) | ({"loop_factory"} if "backend" in others else set())
+    changed = set(others) | ({"loop_factory", "_without_asyncio"} if "backend" in others else set())
     if changed.intersection(WHERE):
         server.addresses, server.host, server.port = made.addresses, made.host, made.port
     if changed.intersection(_TLS):

@@ -4,8 +4,8 @@
 
 `:8000` is every IPv4 address, port 0 a free one, `fd://3` a socket that whoever started us has opened, and
 `systemd` all those that systemd has opened (socket activation). `[::]` is IPv6 alone, whatever the system's
-default: who wants both says both. `unix:@app` is a name in Linux' abstract namespace, which is no file; a file
-whose name begins with @ is `unix:./@app`.
+default: who wants both says both. `unix:@app` is a name in Linux' abstract namespace, which is no file; a
+file whose name begins with @ is `unix:./@app`.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ def _listen_unix(path: str, backlog: int, mode: int | None) -> socket.socket:
         if mode is not None:
             raise OSError(
                 errno.EINVAL,
-                f"unix:{path} is no file, so it has no permissions: every program of this machine may connect. "
-                "Use a path, or leave out unix_mode (--unix-mode)",
+                f"unix:{path} is no file, so it has no permissions: all programs may connect; "
+                "choose a path, or leave out unix_mode (--unix-mode)",
             )
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

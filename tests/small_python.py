@@ -78,7 +78,12 @@ def _unpacked_wheel() -> Path:
         with tempfile.TemporaryDirectory(dir=HOME) as here:
             with zipfile.ZipFile(build_wheel(Path(here))) as wheel:
                 wheel.extractall(Path(here, "unpacked"))
-            Path(here, "unpacked").rename(unpacked)  # whole or not at all
+            try:
+                Path(here, "unpacked").rename(unpacked)  # whole or not at all
+            except OSError:
+                if not unpacked.exists():
+                    raise
+                # Of the processes of pytest-xdist another one was faster.
     return unpacked
 
 

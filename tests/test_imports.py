@@ -88,8 +88,8 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "kissapi.server": (
         (
-            "os threading .address .awaitables .backends .extras.debug .forwarded .limits .log .loops .parser"
-            " .program .proxy_protocol .request .restart .router .service .sockets .tls .trust"
+            "importlib.util os threading .address .awaitables .backends .extras.debug .forwarded .limits .log"
+            " .loops .parser .program .proxy_protocol .request .restart .router .service .sockets .tls .trust"
         ),
         "the life of a server; the backend is imported when it is known",
     ),

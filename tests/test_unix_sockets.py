@@ -134,7 +134,7 @@ def test_the_url_of_an_abstract_name(loop: dict[str, Any]) -> None:
 @needs_linux
 def test_an_abstract_name_has_no_permissions(loop: dict[str, Any]) -> None:
     server = Server(bind=f"unix:@{name()}", unix_mode=0o660, **loop)
-    with pytest.raises(SystemExit, match="is no file, so it has no permissions: every program"):
+    with pytest.raises(SystemExit, match="is no file, so it has no permissions: all programs"):
         server.loop()
 
 
