@@ -44,7 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
         return _failed(str(error), error.text)
 
 
-_ONE_PROCESS = {"workers": None, "max_requests": None, "max_memory": None}  # that of a version
 _ABOUT = {
     "routes": "Print the table of routes.",
     "check": "Say which routes are registered twice, or never reached; exit code 1 if there are any.",
@@ -62,7 +61,6 @@ def serve(words: list[str]) -> int:
             return 0
         from kissapi import reload
 
-        given |= _ONE_PROCESS
         return reload.run(target, lambda: make_server(target, given), lambda: make_server(None, given))
     except Exception as error:
         return _failed(*start_failure(error))

@@ -70,8 +70,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     develop = parser.add_argument_group("for development")
     develop.add_argument(
-        "--reload", action=argparse.BooleanOptionalAction, help="start anew when imported files change"
-    )
+        "--reload", action=argparse.BooleanOptionalAction,
+        help="start anew when imported files change; each version is one process, without workers",
+    )  # fmt: skip
     develop.add_argument(
         "--debug", nargs="?", metavar="force", choices=("on", "off", "force"),
         help="show tracebacks to clients; =force: even to other machines",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 # A machine may have names for a family of addresses that it cannot use: most containers and IPv6.
 _NO_SUCH_FAMILY = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL))
+_PORT = "Server(port=…); the command kissapi takes --port and the variable PORT"
 _AT_ONCE = 64  # connections accepted before those already there get their turn
 _RETRY = 0.5  # seconds
 HANDSHAKE = 0.05  # seconds for one that is under way when we stop listening
@@ -217,9 +218,9 @@ def _listen(family: int, kind: int, protocol: int, address: tuple[Any, ...], bac
 def _remedy(error: OSError, host: str | None, port: int) -> str:
     where = f"port {port} of {host or 'this machine'}"
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use: stop the program that uses it, or choose another with Server(port=…)"
+        return f"{where} is in use: stop the program that uses it, or choose another with {_PORT}"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"no permission for {where}: choose one from 1024 up with Server(port=…)"
+        return f"no permission for {where}: choose one from 1024 up with {_PORT}"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine: use 127.0.0.1, 0.0.0.0 or one it has"
     return f"cannot listen on {where}: {error.strerror or error}"
