@@ -2,7 +2,7 @@
 
     kissapi app:router          serve: a Router, a Server, or a function that makes one
     kissapi routes app:router   the table of its routes
-    kissapi check app:router    routes that are registered twice, or never reached
+    kissapi check app:router    routes registered twice or never reached, and what cannot be called
 
 Law: an argument beats the environment, that beats what a Server was made with, and that the default. What
 nobody has said is not passed on, so every default is where it belongs. Exit codes: 0, 1 for what cannot be
@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 _ABOUT = {
     "routes": "Print the table of routes.",
-    "check": "Say which routes are registered twice, or never reached; exit code 1 if there are any.",
+    "check": "Say which routes are registered twice or never reached, and which handlers, hooks and other "
+    "functions cannot be called with what they will get; exit code 1 if there are any.",
 }
 
 
@@ -76,11 +77,12 @@ def routes(target: str) -> int:
 
 def check(target: str) -> int:
     """Print what is wrong with the routes; 1 if anything is."""
-    from kissapi.extras.routes import rows, unreached
+    from kissapi.extras.routes import rows, uncallable, unreached
 
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        router = _router_of(load(target))
+        found = load(target)
+    router = _router_of(found)
     problems = []
     for warning in warned:
         if str(warning.message).endswith("the last one wins"):
@@ -91,6 +93,7 @@ def check(target: str) -> int:
         problems += unreached(router)
     except ValueError as error:  # what keeps a server from starting
         problems.append(str(error))
+    problems += uncallable(found)
     for problem in problems:
         print(problem)
     if not problems:
