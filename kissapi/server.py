@@ -232,7 +232,7 @@ class Server:
 
         @server.on_start
         async def connect():
-            app.database = await open_database()
+            Req.database = await open_database()  # of class Req(Request), the request_class
         """
         self._on_start.append(function)
         return function
