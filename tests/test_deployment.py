@@ -77,7 +77,7 @@ def test_make_run_listens_on_port() -> None:
     said = subprocess.run(
         ["make", "--dry-run", "run"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=20
     ).stdout
-    words = said.splitlines()[-1].split()
+    (words,) = [line.split() for line in said.splitlines() if line.startswith("exec ")]
     assert words[:3] == ["exec", ".venv/bin/python", "-m"]
     port = free_port()
     with Served([sys.executable, *words[2:]], cwd=ROOT, env=environment(PORT=str(port))) as served:
