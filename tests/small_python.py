@@ -74,7 +74,8 @@ def _unpacked_wheel() -> Path:
     if not unpacked.exists():
         HOME.mkdir(parents=True, exist_ok=True)
         for old in HOME.glob("wheel-*"):
-            shutil.rmtree(old)
+            if old != unpacked:  # which another process of pytest-xdist may just have made
+                shutil.rmtree(old, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=HOME) as here:
             with zipfile.ZipFile(build_wheel(Path(here))) as wheel:
                 wheel.extractall(Path(here, "unpacked"))

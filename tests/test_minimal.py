@@ -273,6 +273,19 @@ def test_the_command_line_refuses_asyncio(small: SmallPython, shop: Path, words:
     refused(small, "command", *words, "--port=0", cwd=shop)
 
 
+def test_while_you_write(small: SmallPython, shop: Path) -> None:
+    with (shop / "shop.py").open("a") as file:
+        file.write("@router.get('/wrong')\nasync def wrong(req): return 1 / 0\n")
+    words = ["shop:router", "--reload", "--debug", "--port=0"]
+    with Served([*small.command, APP, "command", *words], cwd=shop, env=small.env) as served:
+        client = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+        status, page = ask(client, "/wrong", headers={"Accept": "text/html"})
+        assert status == 500
+        assert "<h1>ZeroDivisionError: division by zero</h1>" in page
+        assert "EventSource" in ask(client, "/__reload__.js")[1]
+        client.close()
+
+
 def test_a_bare_checkout_serves_too(small: SmallPython) -> None:
     checkout = str(Path(__file__).parent.parent)
     with Served([*small.command, APP], env=small.env | {"PYTHONPATH": checkout}) as served:

@@ -19,7 +19,6 @@ import linecache
 import os
 import traceback
 from collections.abc import Iterator, Mapping
-from html import escape
 from itertools import islice
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,11 @@ from kissapi.hooks import as_coroutine_function
 from kissapi.host import is_loopback
 from kissapi.response import Response, respond
 from kissapi.target import traceback_text
+
+try:
+    from html import escape
+except ImportError:
+    from kissapi.compat.html import escape
 
 if TYPE_CHECKING:
     from kissapi.request import Request

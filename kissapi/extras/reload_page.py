@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from html import escape
 from typing import TYPE_CHECKING
 
 from kissapi.awaitables import sleep
@@ -19,6 +18,11 @@ from kissapi.request_line import METHODS
 from kissapi.response import Response, html
 from kissapi.router import Router
 from kissapi.watch import PERIOD
+
+try:
+    from html import escape
+except ImportError:
+    from kissapi.compat.html import escape
 
 if TYPE_CHECKING:
     from kissapi.request import Request
