@@ -19,9 +19,9 @@ help: # not listed: it is the list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; \
 		do printf '  make %-11s %s\n' "$$target" "$$text"; done
 
-run: .venv/run ## make .venv, install kissapi in it, serve the quick start on port 8000
-	@echo "make: python -m examples.hello (Ctrl-C ends it)"
-	@exec $(PY) -m examples.hello
+run: .venv/run ## make .venv, install kissapi in it, serve the quick start on PORT (8000)
+	@echo "make: python -m kissapi examples.hello:server (Ctrl-C ends it)"
+	@exec $(PY) -m kissapi examples.hello:server
 
 # Three processes on two cores: many a test waits for a deadline.
 test: .venv/dev ## make .venv, install kissapi in it, run the whole suite: both backends, both parsers, small Python

@@ -2,7 +2,7 @@
 
     kissapi app:router          serve: a Router, a Server, or a function that makes one
     kissapi routes app:router   the table of its routes
-    kissapi check app:router    routes that are registered twice, or never reached
+    kissapi check app:router    routes registered twice or never reached, and what cannot be called
 
 Law: an argument beats the environment, that beats what a Server was made with, and that the default. What
 nobody has said is not passed on, so every default is where it belongs. Exit codes: 0, 1 for what cannot be
@@ -44,10 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _failed(str(error), error.text)
 
 
-_ONE_PROCESS = {"workers": None, "max_requests": None, "max_memory": None}  # that of a version
 _ABOUT = {
     "routes": "Print the table of routes.",
-    "check": "Say which routes are registered twice, or never reached; exit code 1 if there are any.",
+    "check": "Say which routes are registered twice or never reached, and which handlers, hooks and other "
+    "functions cannot be called with what they will get; exit code 1 if there are any.",
 }
 
 
@@ -62,7 +62,6 @@ def serve(words: list[str]) -> int:
             return 0
         from kissapi import reload
 
-        given |= _ONE_PROCESS
         return reload.run(target, lambda: make_server(target, given), lambda: make_server(None, given))
     except Exception as error:
         return _failed(*start_failure(error))
@@ -78,11 +77,12 @@ def routes(target: str) -> int:
 
 def check(target: str) -> int:
     """Print what is wrong with the routes; 1 if anything is."""
-    from kissapi.extras.routes import rows, unreached
+    from kissapi.extras.routes import rows, uncallable, unreached
 
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        router = _router_of(load(target))
+        found = load(target)
+    router = _router_of(found)
     problems = []
     for warning in warned:
         if str(warning.message).endswith("the last one wins"):
@@ -93,6 +93,7 @@ def check(target: str) -> int:
         problems += unreached(router)
     except ValueError as error:  # what keeps a server from starting
         problems.append(str(error))
+    problems += uncallable(found)
     for problem in problems:
         print(problem)
     if not problems:
@@ -105,6 +106,7 @@ def make_server(target: str | None, given: Mapping[str, Any]) -> Server:
     settings = dict(given)
     if "loop" in settings:
         settings["loop_factory"] = _loop_factory(settings.pop("loop"))
+        settings.setdefault("backend", "asyncio")  # each is one of asyncio's
     if "log_format" in settings:
         settings["logger"] = None
         if settings.pop("log_format") == "json":
@@ -136,7 +138,7 @@ def change(server: Server, settings: Mapping[str, Any]) -> None:
     )
     # The same object goes on, for the app has it: only what was given is another's.
     server.limits = made.limits
-    changed = set(others) | ({"loop_factory"} if "backend" in others else set())
+    changed = set(others) | ({"loop_factory", "_without_asyncio"} if "backend" in others else set())
     if changed.intersection(WHERE):
         server.addresses, server.host, server.port = made.addresses, made.host, made.port
     if changed.intersection(_TLS):

@@ -1,10 +1,11 @@
 """Address: where a server listens, as people write it.
 
-    127.0.0.1:8000   localhost:0   :8000   [::]:80   unix:/run/app.sock   fd://3   systemd
+    127.0.0.1:8000   localhost:0   :8000   [::]:80   unix:/run/app.sock   unix:@app   fd://3   systemd
 
 `:8000` is every IPv4 address, port 0 a free one, `fd://3` a socket that whoever started us has opened, and
 `systemd` all those that systemd has opened (socket activation). `[::]` is IPv6 alone, whatever the system's
-default: who wants both says both.
+default: who wants both says both. `unix:@app` is a name in Linux' abstract namespace, which is no file; a
+file whose name begins with @ is `unix:./@app`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ _FIRST_FD = 3  # of those that systemd hands over; see sd_listen_fds(3)
 
 
 class Address(NamedTuple):
-    """One place to listen: `path` or `fd` if they are set, else `host`, of which None is all there are."""
+    """One place to listen: `path` or `fd` if they are set, else `host`, of which None is all there are.
+
+    A `path` that begins with @ is an abstract name, as systemd and `ss` write them.
+    """
 
     host: str | None = None
     port: int = 0
@@ -47,8 +51,14 @@ def parse_address(text: str) -> list[Address]:
     kind, _, rest = text.partition(":")
     if kind == "unix":
         path = rest.removeprefix("//")
-        if not path:
-            raise ValueError("a Unix socket has a path: unix:/run/app.sock")
+        if not path.removeprefix("@"):
+            raise ValueError("a Unix socket has a path: unix:/run/app.sock, or an abstract name: unix:@app")
+        # No system takes NUL in a path, and a line break would split the list that a successor is handed.
+        if "\0" in path or "\n" in path:
+            raise ValueError(
+                f"the path of a Unix socket has no NUL and no line break, as {path!r} has; "
+                "an abstract name is written with @: unix:@app"
+            )
         return [Address(path=path)]
     if kind == "fd":
         number = rest.removeprefix("//")

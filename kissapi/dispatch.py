@@ -135,6 +135,7 @@ class Dispatch:
             if target is not None:
                 request.params = dict(zip(target.names, captured, strict=True))
                 return target.call(request)
+            allowed.discard("OPTIONS")  # a handler of it for every path, as CORS has, makes no path exist
         elif path == "*" and method == "OPTIONS":
             allowed = self.methods
         if not allowed:

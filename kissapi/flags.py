@@ -40,7 +40,11 @@ def make_parser() -> argparse.ArgumentParser:
     where.add_argument("--port", "-p", type=_port, help="default 8000; 0 for a free one")
     where.add_argument(
         "--bind", "-b", action="append", metavar="ADDRESS",
-        help="HOST:PORT, [IPV6]:PORT, unix:PATH, fd://NUMBER or systemd; may be repeated",
+        help="HOST:PORT, [IPV6]:PORT, unix:PATH, unix:@NAME, fd://NUMBER or systemd; may be repeated",
+    )  # fmt: skip
+    where.add_argument(
+        "--unix-mode", type=_mode, metavar="MODE",
+        help="the permissions of Unix sockets, in octal: 660 lets in programs of the group, 666 all",
     )  # fmt: skip
     where.add_argument("--ssl-certfile", dest="certfile", metavar="FILE", help="PEM; makes it HTTPS")
     where.add_argument("--ssl-keyfile", dest="keyfile", metavar="FILE", help="PEM; if not in the certfile")
@@ -66,8 +70,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     develop = parser.add_argument_group("for development")
     develop.add_argument(
-        "--reload", action=argparse.BooleanOptionalAction, help="start anew when imported files change"
-    )
+        "--reload", action=argparse.BooleanOptionalAction,
+        help="start anew when imported files change; each version is one process, without workers",
+    )  # fmt: skip
     develop.add_argument(
         "--debug", nargs="?", metavar="force", choices=("on", "off", "force"),
         help="show tracebacks to clients; =force: even to other machines",
@@ -157,6 +162,13 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a number, at least 1, not {text!r}")
     return int(text)
+
+
+def _mode(text: str) -> int:
+    found = re.fullmatch(r"(?:0o)?0*([0-7]{1,3})", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"permissions are written in octal, such as 660, not {text!r}")
+    return int(found[1], 8)
 
 
 def _size(text: str) -> int:

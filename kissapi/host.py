@@ -26,6 +26,21 @@ def is_authority(text: str) -> bool:
     return match["v6"] is None or _is_v6(match["v6"])
 
 
+def is_loopback(authority: str) -> bool:
+    """Whether `authority` names this machine alone: `localhost:8000`, `app.localhost`, `127.0.0.1`, `[::1]`.
+
+    Any other name means what its owner says, and that may be 127.0.0.1: then a page of that name reads the
+    answers of a server which listens on loopback alone (DNS rebinding). `localhost` is safe (RFC 6761 §6.3).
+    """
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        return False
+    if authority.startswith("["):
+        return match["v6"] == "::1"
+    name = authority.partition(":")[0].lower().removesuffix(".")
+    return name.startswith("127.") if _V4.fullmatch(name) else f".{name}".endswith(".localhost")
+
+
 def _is_v6(text: str) -> bool:
     """Eight groups, or fewer round one `::`; the last two may be written as an IPv4 address."""
     left, gap, right = text.partition("::")

@@ -75,10 +75,16 @@ class Program:
             )
         first = self.servers[0]
         try:
+            backend = first._backend()
+        except ImportError as error:
+            if not _in_main_thread():
+                raise
+            raise SystemExit(f"kissapi: {error}") from None
+        try:
             if self._workers is not None:
                 self._run_master(self._workers)
             else:
-                first._backend().run(self._serve(), first.loop_factory)
+                backend.run(self._serve(), first.loop_factory)
         except OSError as error:
             if not hasattr(error, "cannot_listen"):
                 raise

@@ -39,7 +39,7 @@ def run(target: str, make: Callable[[], Server], make_bare: Callable[[], Server]
     program: Reload | None = None
     try:
         try:
-            program = Reload([attach(make(), notes)], notes, guards)
+            program = Reload([attach(_in_one_process(make(), guards), notes)], notes, guards)
             program.run()
         except Exception as error:
             if program is not None and program._serving:
@@ -49,7 +49,8 @@ def run(target: str, make: Callable[[], Server], make_bare: Callable[[], Server]
             notes.failed(text, error)
             if not guards:
                 return 1
-            Reload([attach(show_error(make_bare(), notes), notes)], notes, guards, failed=True).run()
+            bare = _in_one_process(make_bare(), guards and program is None)
+            Reload([attach(show_error(bare, notes), notes)], notes, guards, failed=True).run()
     finally:
         if guards:
             notes.remove()
@@ -114,6 +115,20 @@ class Reload(Program):
         if not self._notes.error():  # it had no time to say more
             self._notes.failed(why)
         super()._stay(why)
+
+
+def _in_one_process(server: Server, tell: bool) -> Server:
+    """Take from `server` what is for workers: each version has one process, which the next one replaces."""
+    asked = ["workers"] if server.workers is not None else []
+    asked += [flag for flag in ("max_requests", "max_memory") if getattr(server.limits, flag) is not None]
+    if asked and tell:
+        log = server._make_log()
+        log.info(
+            f"--reload serves in one process: {', '.join(asked)} {'are' if asked[1:] else 'is'} left out"
+        )
+        log.flush()
+    server.workers = server.limits.max_requests = server.limits.max_memory = None
+    return server
 
 
 def _explain(error: Exception) -> str:

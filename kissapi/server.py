@@ -39,7 +39,8 @@ class Server:
     one address or several, takes their place: see `kissapi.address`; Unix sockets get the mode `unix_mode`.
     `loops=4` serves on four event loops, each in a thread of its own: see `kissapi.loops`. `workers=4` serves
     in four processes, which a fifth one looks after: see `kissapi.workers`; each has so many loops.
-    `backend` is `"asyncio"`, or `"selectors"` for a loop of our own that needs no asyncio.
+    `backend` is `"asyncio"`, or `"selectors"` for a loop of our own that needs no asyncio; by default it is
+    the first of them that this Python has.
     `parser_class` and `request_class` change the protocol; see `kissapi.parser`.
     `logger`, a `logging.Logger`, gets the log instead of standard output; a class of logs such as
     `kissapi.extras.json_log.JsonLog` writes it in its own way. `access_log=False` leaves out the lines of
@@ -69,7 +70,7 @@ class Server:
         loops: int = 1,
         workers: int | None = None,
         router: Router | None = None,
-        backend: str = "asyncio",
+        backend: str | None = None,
         parser_class: Callable[[Any], Any] = HttpParser,
         request_class: type[Request] = Request,
         logger: Logger | type[logs.Log] | None = None,
@@ -85,6 +86,10 @@ class Server:
         proxy_protocol: bool = False,
         **limits: float | None,
     ) -> None:
+        # A loop_factory names asyncio as well as its name does, and what is named is not replaced.
+        self._without_asyncio = backend is None and loop_factory is None and not _has_asyncio()
+        if backend is None:
+            backend = "selectors" if self._without_asyncio else "asyncio"
         if backend not in BACKENDS:
             hint = "; for uvloop: loop_factory=uvloop.new_event_loop" if backend == "uvloop" else ""
             raise ValueError(f'backend must be "asyncio" or "selectors", not {backend!r}{hint}')
@@ -115,6 +120,8 @@ class Server:
             if not self.addresses:
                 raise ValueError("bind has no address: give one, such as 127.0.0.1:8000")
             self.host, self.port = self.addresses[0].host, self.addresses[0].port
+        if unix_mode is not None and not (isinstance(unix_mode, int) and 0 <= unix_mode <= 0o777):
+            raise ValueError(f"unix_mode is a number such as 0o660, at most 0o777, not {unix_mode!r}")
         self.unix_mode = unix_mode
         if workers is not None:
             if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
@@ -302,9 +309,17 @@ class Server:
         return self
 
     def _announce(self, log: logs.Log) -> None:
+        if self._without_asyncio:
+            log.info('This Python has no asyncio: serving on backend="selectors"')
         log.info(f"Serving on {self.url}")
         for address in self.addresses[1:]:
             log.info(f"Serving on {address} as well")
+        for path in [address.path for address in self.addresses if self.unix_mode is None and address.path]:
+            if mode := sockets.closed_to_others(path):
+                log.info(
+                    f"unix:{path} has mode {mode}: programs of other users, such as nginx, cannot connect; "
+                    "unix_mode=0o660 (--unix-mode 660) lets in those of its group, 0o666 all"
+                )
         if self.tls is not None and self.tls.lacks_certificate():
             log.warning(
                 "no client can connect: ssl= has no certificate; context.load_cert_chain(…) gives it one"
@@ -351,7 +366,15 @@ class Server:
         if self.backend == "selectors":
             from kissapi.backends import selectors as backend
         else:
-            from kissapi.backends import asyncio as backend  # type: ignore[no-redef]
+            try:
+                from kissapi.backends import asyncio as backend  # type: ignore[no-redef]
+            except ImportError:
+                if _has_asyncio():
+                    raise
+                raise ImportError(
+                    'this Python has no asyncio: choose backend="selectors" (--backend selectors), '
+                    "and leave out loop_factory (--loop)"
+                ) from None
         return backend
 
     def _speaks_http(self) -> bool:
@@ -441,6 +464,17 @@ class Server:
             self._share.has(self._crowd.count())
         for listener in self._listeners:
             listener.resume()
+
+
+def _has_asyncio() -> bool:
+    from importlib.util import (
+        find_spec,
+    )  # to import asyncio itself costs 40 ms, and selectors needs none of it
+
+    try:
+        return find_spec("asyncio") is not None
+    except ImportError:  # a hook that hides it
+        return False
 
 
 async def _call(function: Callable[[], Any]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 # A machine may have names for a family of addresses that it cannot use: most containers and IPv6.
 _NO_SUCH_FAMILY = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL))
+_PORT = "Server(port=…); the command kissapi takes --port and the variable PORT"
 _AT_ONCE = 64  # connections accepted before those already there get their turn
 _RETRY = 0.5  # seconds
 HANDSHAKE = 0.05  # seconds for one that is under way when we stop listening
@@ -54,10 +55,9 @@ def _take_over(fd: int) -> socket.socket:
     """The listening socket that whoever started us has opened."""
     try:
         sock = socket.socket(fileno=fd)
-    except OSError as error:
-        raise OSError(
-            error.errno, f"fd://{fd} is no socket that this process has: {error.strerror}"
-        ) from None
+    except (OSError, OverflowError) as error:
+        number, why = (error.errno, error.strerror) if isinstance(error, OSError) else (errno.EBADF, error)
+        raise OSError(number, f"fd://{fd} is no socket that this process has: {why}") from None
     try:
         listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError:
@@ -73,32 +73,69 @@ def _take_over(fd: int) -> socket.socket:
 def _listen_unix(path: str, backlog: int, mode: int | None) -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
         raise OSError(errno.EAFNOSUPPORT, "this system has no Unix sockets: listen on a HOST:PORT")
+    if _is_abstract(path):
+        if sys.platform != "linux":
+            raise OSError(errno.EAFNOSUPPORT, f"abstract names, as in unix:{path}, are Linux': use a path")
+        if mode is not None:
+            raise OSError(
+                errno.EINVAL,
+                f"unix:{path} is no file, so it has no permissions: all programs may connect; "
+                "choose a path, or leave out unix_mode (--unix-mode)",
+            )
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if _is_left_behind(path):
             os.unlink(path)
         sock.setblocking(False)
-        sock.bind(path)
+        sock.bind(f"\0{path[1:]}" if _is_abstract(path) else path)
         if mode is not None:
             os.chmod(path, mode)  # before anybody can connect
         sock.listen(backlog)
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            why = "is in use: stop the program that listens there"
-            if os.path.exists(path) and not stat.S_ISSOCK(os.stat(path).st_mode):
-                why = "is there, and no socket: remove it, or choose another path"
-            raise OSError(error.errno, f"{path} {why}") from None
+            raise OSError(error.errno, f"{path} {_why_taken(path)}") from None
         raise OSError(error.errno, f"cannot listen on unix:{path}: {error.strerror or error}") from None
     return sock
 
 
+def _is_abstract(path: str) -> bool:
+    return path.startswith("@")
+
+
+def _why_taken(path: str) -> str:
+    """What is at `path` where `bind` says that it is in use, and what to do."""
+    kind = _kind_of(path)
+    if kind is None and os.path.islink(path):
+        return (
+            f"is a link to {os.readlink(path)}, which is not there: remove the link, or choose another path"
+        )
+    if kind is not None and not stat.S_ISSOCK(kind):
+        return "is there, and no socket: remove it, or choose another path"
+    return "is in use: stop the program that listens there"
+
+
+def closed_to_others(path: str) -> str:
+    """The mode of the Unix socket at `path`, in octal, if other users may not connect; else nothing.
+
+    To connect takes permission to write (unix(7)); the usual umask, 022, gives that to the owner alone.
+    """
+    kind = _kind_of(path)
+    return "" if kind is None or kind & stat.S_IWOTH else f"{stat.S_IMODE(kind):03o}"
+
+
+def _kind_of(path: str) -> int | None:
+    """The mode of the file at `path`, or where a link there leads; None if nothing is there."""
+    try:
+        return None if _is_abstract(path) else os.stat(path).st_mode
+    except OSError:
+        return None
+
+
 def _is_left_behind(path: str) -> bool:
     """Whether `path` is a socket that nobody listens on any more."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return False
-    except OSError:
+    kind = _kind_of(path)
+    if kind is None or not stat.S_ISSOCK(kind):
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
@@ -114,7 +151,9 @@ File = tuple[int, int]  # device and number: what makes a file the same one
 
 
 def file_of(path: str) -> File | None:
-    """Which file `path` is now."""
+    """Which file `path` is now; None if there is none, as of an abstract name."""
+    if _is_abstract(path):
+        return None
     try:
         found = os.stat(path)
     except OSError:
@@ -179,9 +218,9 @@ def _listen(family: int, kind: int, protocol: int, address: tuple[Any, ...], bac
 def _remedy(error: OSError, host: str | None, port: int) -> str:
     where = f"port {port} of {host or 'this machine'}"
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use: stop the program that uses it, or choose another with Server(port=…)"
+        return f"{where} is in use: stop the program that uses it, or choose another with {_PORT}"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"no permission for {where}: choose one from 1024 up with Server(port=…)"
+        return f"no permission for {where}: choose one from 1024 up with {_PORT}"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine: use 127.0.0.1, 0.0.0.0 or one it has"
     return f"cannot listen on {where}: {error.strerror or error}"

@@ -73,9 +73,12 @@ class Notes:
 
     def remove(self) -> None:
         """The end of all versions."""
-        import shutil
-
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            for name in os.listdir(self.folder):
+                os.unlink(os.path.join(self.folder, name))
+            os.rmdir(self.folder)
+        except OSError:
+            pass  # another has removed it
 
     def _tell(self, files: Iterable[Any]) -> None:
         roots = self._roots()

@@ -7,6 +7,7 @@ To run a program with its arguments:
 
 # First what the small build does have, loaded with all that it needs: in a larger Python the standard library
 # itself leans on modules hidden below.
+import argparse
 import ast
 import base64
 import email.utils
@@ -36,9 +37,9 @@ import weakref
 import zlib
 
 HAD = (
-    ast, base64, email.utils, encodings.idna, enum, functools, hashlib, importlib.util, inspect, ipaddress,
-    logging, pathlib, random, re, runpy, selectors, signal, socket, ssl, sys, tempfile, threading, traceback,
-    typing, urllib.parse, weakref, zlib,
+    argparse, ast, base64, email.utils, encodings.idna, enum, functools, hashlib, importlib.util, inspect,
+    ipaddress, logging, pathlib, random, re, runpy, selectors, signal, socket, ssl, sys, tempfile, threading,
+    traceback, typing, urllib.parse, weakref, zlib,
 )  # fmt: skip
 
 # The modules absent from python3.11-minimal that a server could want, and kissapi's dependencies.
@@ -60,6 +61,8 @@ class Blocker:
 
 
 if __name__ == "__main__":
+    # Debian's argparse is changed to do without gettext and shutil: so is its width where shutil is missing.
+    argparse.HelpFormatter.__init__.__defaults__ = (2, 24, 70)
     for module in [name for name in sys.modules if name.partition(".")[0] in HIDDEN]:
         del sys.modules[module]
     sys.meta_path.insert(0, Blocker)

@@ -1,6 +1,7 @@
 """What tests/test_minimal.py serves on a small Python: one route for each promise, and kissapi's names only.
 
-It serves the web app, or with the argument `custom` the protocol of `MyParser`.
+It serves the web app, or with the argument `custom` the protocol of `MyParser`. `default` names no backend,
+`asyncio` the one that is not there, and `command` with more arguments is the command line.
 """
 
 import sys
@@ -133,8 +134,15 @@ async def greet(req: Request) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["custom"]:
+    kind = sys.argv[1] if sys.argv[1:] else ""
+    if kind == "command":
+        from kissapi.__main__ import main
+
+        sys.exit(main(sys.argv[2:]))
+    elif kind == "custom":
         server = Server(host="127.0.0.1", port=0, backend="selectors", router=custom, parser_class=MyParser)
+    elif kind in ("default", "asyncio"):
+        server = Server(host="127.0.0.1", port=0, backend=None if kind == "default" else kind, router=root)
     else:
         server = Server(host="127.0.0.1", port=0, backend="selectors", router=root)
     server.loop()

@@ -74,11 +74,17 @@ def _unpacked_wheel() -> Path:
     if not unpacked.exists():
         HOME.mkdir(parents=True, exist_ok=True)
         for old in HOME.glob("wheel-*"):
-            shutil.rmtree(old)
+            if old != unpacked:  # which another process of pytest-xdist may just have made
+                shutil.rmtree(old, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=HOME) as here:
             with zipfile.ZipFile(build_wheel(Path(here))) as wheel:
                 wheel.extractall(Path(here, "unpacked"))
-            Path(here, "unpacked").rename(unpacked)  # whole or not at all
+            try:
+                Path(here, "unpacked").rename(unpacked)  # whole or not at all
+            except OSError:
+                if not unpacked.exists():
+                    raise
+                # Of the processes of pytest-xdist another one was faster.
     return unpacked
 
 

@@ -77,10 +77,15 @@ def make_router() -> Router:
 
 
 def ask(
-    router: Router, path: str, accept: str = "*/*", parser_class: Any = None, method: str = "GET"
+    router: Router,
+    path: str,
+    accept: str = "*/*",
+    parser_class: Any = None,
+    method: str = "GET",
+    host: str = "localhost:8000",
 ) -> tuple[int, dict[str, str], str, list[str]]:
     wire = Wire(router, **({"parser_class": parser_class} if parser_class else {}))
-    wire.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\nAccept: {accept}\r\nX-Y: <i>\r\n\r\n".encode())
+    wire.send(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\nX-Y: <i>\r\n\r\n".encode())
     wire.wait(1)
     status, fields, body = parse_answers(wire.received, [method])[0]
     return status, fields, body.decode(), wire.lines

@@ -156,6 +156,15 @@ def test_options_may_have_a_handler_of_its_own() -> None:
     assert found(router_of("OPTIONS /x", "GET /x"), "/x", "OPTIONS") == ("/x", {})
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/a/b", "/%41"])
+def test_options_for_every_path_makes_no_path_exist(path: str) -> None:
+    router = router_of("OPTIONS /", "OPTIONS /{rest:path}", "GET /x")
+    assert status(router, path, "GET") == (404, None)
+    assert status(router, "/", "POST") == (404, None)
+    assert found(router, path, "OPTIONS")[0] == "/{rest:path}"
+    assert status(router, "/x", "POST") == (405, "GET, HEAD, OPTIONS")
+
+
 def test_options_on_what_is_not_there_is_404() -> None:
     assert status(router_of("GET /x"), "/y", "OPTIONS") == (404, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kissapi.host import is_authority
+from kissapi.host import is_authority, is_loopback
 
 GOOD = [
     "a", "localhost:8000", "example.org", "example.org:", "a:0", "a:65535", "127.0.0.1:80", "[::1]",
@@ -29,3 +29,24 @@ def test_a_host_and_perhaps_a_port_is_an_authority(text: str) -> None:
 @pytest.mark.parametrize("text", BAD)
 def test_anything_else_is_none(text: str) -> None:
     assert not is_authority(text)
+
+
+LOOPBACK = [
+    "localhost", "LOCALHOST:8000", "localhost.", "app.localhost:1", "a.b.localhost", "127.0.0.1",
+    "127.0.0.1:8000", "127.9.8.7", "[::1]", "[::1]:8000",
+]  # fmt: skip
+ELSEWHERE = [
+    "example.org", "localhost.example.org", "notlocalhost", "127.0.0.1.example.org", "127.example.org",
+    "128.0.0.1", "0.0.0.0", "[::]", "[::2]", "[v1.x]", "192.0.2.1:127", "", "127.0.0.1, localhost",
+    "localhost,a", "a@localhost", "127.0.0.256", "a:1.localhost", "[::1].localhost",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LOOPBACK)
+def test_a_name_of_this_machine_alone(text: str) -> None:
+    assert is_loopback(text)
+
+
+@pytest.mark.parametrize("text", ELSEWHERE)
+def test_a_name_that_its_owner_may_lead_anywhere(text: str) -> None:
+    assert not is_loopback(text)

@@ -95,8 +95,8 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "kissapi.server": (
         (
-            "os threading .address .awaitables .backends .extras.debug .forwarded .limits .log .loops .parser"
-            " .program .proxy_protocol .request .restart .router .service .sockets .tls .trust"
+            "importlib.util os threading .address .awaitables .backends .extras.debug .forwarded .limits .log"
+            " .loops .parser .program .proxy_protocol .request .restart .router .service .sockets .tls .trust"
         ),
         "the life of a server; the backend is imported when it is known",
     ),
@@ -141,7 +141,7 @@ TABLE: dict[str, tuple[str, str]] = {
         "os signal sys threading tempfile .extras.reload_page .program .restart .target .watch",
         "a program that starts anew when a file changes",
     ),
-    "kissapi.watch": ("os shutil sys threading time watchfiles", "files that were imported"),
+    "kissapi.watch": ("os sys threading time watchfiles", "files that were imported"),
     "kissapi.extras": ("", "what it is"),
     "kissapi.compat": ("", "stand-ins, each in its file"),
     "kissapi.compat.*": ("re sys threading .compat", "what every Python has, and other stand-ins"),

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import re
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -217,6 +218,72 @@ def test_log_lines_and_sigterm(small: SmallPython) -> None:
     assert any(re.search(r" GET /broken → 500 ", line) for line in lines), served.output
     assert "RuntimeError: as asked" in served.output
     assert "\x1b" not in served.output  # no colours where nobody looks
+
+
+FELL_BACK = r'\d\d:\d\d:\d\d \[INFO\] This Python has no asyncio: serving on backend="selectors"'
+REFUSED = 'kissapi: this Python has no asyncio: choose backend="selectors" (--backend selectors), '
+
+
+def test_a_server_that_names_no_backend_serves(small: SmallPython) -> None:
+    with serve(small, "default") as served:
+        assert served.get("/") == b"Hello, world!"
+    assert sum(re.fullmatch(FELL_BACK, line) is not None for line in served.output.splitlines()) == 1
+
+
+def test_asyncio_by_its_name_is_refused_in_one_line(small: SmallPython) -> None:
+    refused(small, "asyncio")
+
+
+def refused(small: SmallPython, *arguments: str, cwd: Path | None = None) -> None:
+    ended = subprocess.run(
+        [*small.command, APP, *arguments], env=small.env, cwd=cwd, capture_output=True, text=True, timeout=20
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(REFUSED)
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A folder with a module `shop`, for the command line."""
+    (tmp_path / "shop.py").write_text(
+        "from kissapi import Router, Server\nrouter = Router()\n@router.get('/')\n"
+        "async def hello(req): return 'Hello'\nserver = Server(router=router, backend='asyncio')\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["shop:router"], ["shop:router", "--workers=2"], ["shop:server", "--backend=selectors"]],
+    ids=lambda words: words[-1],
+)
+def test_the_command_line_serves(small: SmallPython, shop: Path, words: list[str]) -> None:
+    command = [*small.command, APP, "command", *words, "--host=127.0.0.1", "--port=0"]
+    with Served(command, cwd=shop, env=small.env) as served:
+        assert served.get("/") == b"Hello"
+    fell_back = [line for line in served.output.splitlines() if re.fullmatch(FELL_BACK, line)]
+    assert len(fell_back) == ("--backend=selectors" not in words)
+
+
+@pytest.mark.parametrize(
+    "words", [["shop:router", "--backend=asyncio"], ["shop:router", "--loop=asyncio"], ["shop:server"]]
+)
+def test_the_command_line_refuses_asyncio(small: SmallPython, shop: Path, words: list[str]) -> None:
+    refused(small, "command", *words, "--port=0", cwd=shop)
+
+
+def test_while_you_write(small: SmallPython, shop: Path) -> None:
+    with (shop / "shop.py").open("a") as file:
+        file.write("@router.get('/wrong')\nasync def wrong(req): return 1 / 0\n")
+    words = ["shop:router", "--reload", "--debug", "--port=0"]
+    with Served([*small.command, APP, "command", *words], cwd=shop, env=small.env) as served:
+        client = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+        status, page = ask(client, "/wrong", headers={"Accept": "text/html"})
+        assert status == 500
+        assert "<h1>ZeroDivisionError: division by zero</h1>" in page
+        assert "EventSource" in ask(client, "/__reload__.js")[1]
+        client.close()
 
 
 def test_a_bare_checkout_serves_too(small: SmallPython) -> None:

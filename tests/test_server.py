@@ -86,7 +86,7 @@ def embedded(**options: Any) -> Server:
     ("arguments", "error", "words"),
     [
         ({"backend": "trio"}, ValueError, ["asyncio", "selectors", "trio"]),
-        ({"backend": None}, ValueError, ["asyncio", "selectors"]),
+        ({"backend": ""}, ValueError, ["asyncio", "selectors"]),
         ({"backend": "selectors", "loop_factory": print}, ValueError, ["loop_factory", "asyncio"]),
         ({"host": 8000}, TypeError, ["host", "port=8000"]),
         ({"port": "8000"}, ValueError, ["port", "'8000'"]),

@@ -6,10 +6,11 @@
 
 A browser gets a page, with the source and the variables of each step; curl and all else get text. It is for
 your own machine: variables are secrets, sooner or later. So a server that others can reach refuses to start
-with it, unless it is forced.
+with it, and a request whose Host is no name of this machine is answered as without it (a page of that name
+could read the answer: DNS rebinding), unless it is forced.
 
 Law: what the app answers itself stays: its own `on_error` for a class of exceptions or for 404, and every
-`Fail`. Only its page for 500 gives way, where the router that was given has it. The log is as it would be.
+`Fail`. Only its page for 500 gives way to the traceback. The log is as it would be.
 """
 
 from __future__ import annotations
@@ -17,16 +18,22 @@ from __future__ import annotations
 import linecache
 import os
 import traceback
-from collections.abc import Iterator
-from html import escape
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kissapi.extras.routes import hooks_of, name_of, rows, table
 from kissapi.fail import Fail
+from kissapi.hooks import as_coroutine_function
+from kissapi.host import is_loopback
 from kissapi.response import Response, respond
 from kissapi.target import traceback_text
+
+try:
+    from html import escape
+except ImportError:
+    from kissapi.compat.html import escape
 
 if TYPE_CHECKING:
     from kissapi.request import Request
@@ -42,14 +49,17 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 def debug(router: Router, force: bool = False) -> None:
     """Answer what `router` and those mounted below raise with a traceback, and 404 with their routes.
 
-    A server that listens where other machines can reach it raises `PermissionError` when it starts; with
-    `force=True` it serves. Raises `RuntimeError` while a server runs.
+    A server that listens where other machines can reach it raises `PermissionError` when it starts, and what
+    asks for another Host than this machine sees nothing of it; with `force=True` neither is so. Raises
+    `RuntimeError` while a server runs.
 
         if os.environ.get("DEBUG"):
             debug(router)
     """
-    if Exception not in router._on_error:
-        router.on_error(Exception)(_Failure(router))
+    for each in (router, *router._below()):
+        # A page for 500 would come before the traceback, wherever it is.
+        if Exception not in each._on_error and (each is router or 500 in each._on_error):
+            each.on_error(Exception)(_Failure(router, each._on_error))
     if 404 not in router._on_error:
         router.on_error(404)(_Missing(router))
     # Conversion comes after the hooks, where no router hears of what it raises.
@@ -62,19 +72,39 @@ def debug(router: Router, force: bool = False) -> None:
     )
 
 
+def _may_see(request: Request, router: Router) -> bool:
+    """Whether the client may be shown what `debug(router)` shows; if not, the log says what to do."""
+    host = request.headers.get("host")
+    # No Host: no browser, so no page that could be rebound.
+    if router._local_only is None or host is None or is_loopback(host):
+        return True
+    assert request._connection is not None
+    request._connection.service.log.warning(
+        f"debug shows nothing to {host}, which is no name of this machine alone: use localhost, or force it: "
+        '--debug=force, Server(debug="force"), debug(router, force=True)'
+    )
+    return False
+
+
 async def _convert(request: Request, result: Any) -> Response:
     return respond(result)
 
 
 class _Failure:
-    """Answers an exception that the app has no answer to."""
+    """Answers an exception that the app has no answer to; `table` has its page for 500, if there is one."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, table: Mapping[Any, Any]) -> None:
         self.router = router
+        self.table = table
 
-    async def __call__(self, request: Request, error: Exception) -> Response | Fail:
+    async def __call__(self, request: Request, error: Exception) -> Any:
         if isinstance(error, Fail):
             return error
+        if not _may_see(request, self.router):
+            page = self.table.get(500)
+            if page is None:
+                return Fail(500, "Internal Server Error")
+            return await as_coroutine_function(page)(request, error)
         assert request._connection is not None
         service = request._connection.service
         target = service.dispatch.find(request)
@@ -106,6 +136,8 @@ class _Missing:
     async def __call__(self, request: Request, error: Fail) -> Response | Fail:
         assert request._connection is not None
         if request._connection.service.dispatch.find(request) is not None:
+            return error
+        if not _may_see(request, self.router):
             return error
         title = f"404: nothing at {request.path}"
         if not _wants_page(request):

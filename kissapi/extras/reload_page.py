@@ -8,22 +8,28 @@ cannot start, which it shows.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from html import escape
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from kissapi.awaitables import sleep
 from kissapi.extras.sse import Event, last_event_id, sse
+from kissapi.host import is_loopback
 from kissapi.request_line import METHODS
 from kissapi.response import Response, html
 from kissapi.router import Router
 from kissapi.watch import PERIOD
+
+try:
+    from html import escape
+except ImportError:
+    from kissapi.compat.html import escape
 
 if TYPE_CHECKING:
     from kissapi.request import Request
     from kissapi.server import Server
     from kissapi.watch import Notes
 
+ELSEWHERE = "The app cannot start: the terminal says why."
 VERSION = str(time.time_ns())  # of the app: a new process is a new one
 
 SCRIPT = """\
@@ -55,7 +61,7 @@ def show_error(server: Server, notes: Notes) -> Server:
 
     @router.route("/{path:path}", METHODS)
     async def error(req: Request) -> Response:
-        text = notes.error() or "The app starts anew."
+        text = _why(notes, req) or "The app starts anew."
         if "text/html" not in req.headers.get("accept", ""):
             return Response(text, 500)
         page = f"<!doctype html><title>Cannot start</title><pre>{escape(text)}</pre>"
@@ -75,7 +81,8 @@ def attach(server: Server, notes: Notes) -> Server:
 
     @router.get("/__reload__")
     async def events(req: Request) -> Response:
-        return sse(tell(notes, last_event_id(req) or req.query.get("version")), retry=200)
+        version = last_event_id(req) or req.query.get("version")
+        return sse(tell(lambda: _why(notes, req), version), retry=200)
 
     @router.get("/__reload__.js")
     async def script(req: Request) -> Response:
@@ -86,15 +93,21 @@ def attach(server: Server, notes: Notes) -> Server:
     return server
 
 
-async def tell(notes: Notes, version: str | None) -> AsyncIterator[Event]:
-    """The events for a page that came from `version`."""
+def _why(notes: Notes, request: Request) -> str:
+    """Why the newest version cannot start; the traceback is for this machine alone: see `kissapi.host`."""
+    text, host = notes.error(), request.headers.get("host")
+    return text if not text or host is None or is_loopback(host) else ELSEWHERE
+
+
+async def tell(why: Callable[[], str], version: str | None) -> AsyncIterator[Event]:
+    """The events for a page that came from `version`; `why` gives the reason why the newest cannot start."""
     if version in (None, VERSION):
         yield Event(id=VERSION)  # which a browser that has lost the connection comes again with
     else:
         yield Event(VERSION, event="reload", id=VERSION)
     said = ""
     while True:
-        text = notes.error()
+        text = why()
         if text and text != said:
             yield Event(text, event="error")
         said = text

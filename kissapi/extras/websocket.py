@@ -171,6 +171,7 @@ def upgrader(**settings: Any) -> Callable[[Handler], Callable[[Request], Corouti
             return Upgrade("websocket", session, headers)
 
         update_wrapper(upgrade, handler)
+        vars(upgrade)["_websocket"] = handler  # which gets a WebSocket, where `upgrade` gets a request
         return upgrade
 
     return make
