@@ -1,11 +1,13 @@
-"""Reading: what a parser makes of a stream of bytes, with nothing round it. It needs the standard library only."""
+"""Reading: what a parser makes of a stream of bytes, on any Python: it needs nothing installed."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kissapi import Fail, Request
-from kissapi.limits import Limits
+
+if TYPE_CHECKING:
+    from kissapi.limits import Limits
 
 MORE, CLOSED = "more is to come", "closed"
 
