@@ -60,6 +60,7 @@ browser: ## Debian's Chromium and its driver, by apt-get: without them the tests
 		$$sudo apt-get -qq update && \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium chromium-driver
 
+# PY=build/python3.11.2/bin/python: on one of those that `make test-all` has made.
 fuzz: SECONDS := 60
 fuzz: .venv/dev ## random requests for SECONDS (60): both parsers must agree, h11 and every CPython with them
 	@$(PY) -m tests.cpythons --httptools
