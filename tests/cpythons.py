@@ -16,8 +16,8 @@ import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
-BUILD = ROOT / "build"
+from tests.installed import BUILD, ROOT
+
 NAME = re.compile(r"python3(\.(1[1-9]|[2-9]\d)t?)?")  # none that is known to be older: each start takes time
 # A pyenv shim may stand on PATH and fail, or lead elsewhere: what runs says itself who it is.
 ASK = """
