@@ -104,7 +104,8 @@ def fetch_httptools(python: CPython) -> None:
     assert minor is not None
     print(f"make: httptools for Python {minor[0]}, in {folder.relative_to(ROOT)}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip += ["--no-deps", "--retries=0", "--timeout=10"]  # offline it ends at once
     wheel = [
         "--only-binary=:all:",
         f"--python-version={minor[0]}",
