@@ -73,14 +73,15 @@ _head.on(NO_VALUE, b"\t ", NO_VALUE)  # nothing may follow, for another field ha
 _head.on(NO_VALUE, b"\r", _NO_VALUE_CR)
 _head.on(_NO_VALUE_CR, b"\n", _NO_VALUE_LF)
 
-_LENGTH_BLANKS, LENGTH_DIGITS, _LENGTH_TAIL = (_head.state() for _ in range(3))
+_LENGTH_BLANKS, LENGTH_DIGITS, _LENGTH_TAIL, LENGTH_LF = (_head.state() for _ in range(4))
 for _state in (LENGTH_VALUE, _LENGTH_BLANKS):
     _head.on(_state, b"\t ", _LENGTH_BLANKS)
     _head.on(_state, DIGITS, LENGTH_DIGITS)
     _head.on(_state, b"\r", _NO_VALUE_CR)
 for _state in (LENGTH_DIGITS, _LENGTH_TAIL):
     _head.on(_state, b"\t ", _LENGTH_TAIL)
-    _head.on(_state, b"\r", _FIELD_LF)
+    _head.on(_state, b"\r", LENGTH_LF)
+_head.on(LENGTH_LF, b"\n", FIELD_END)
 _head.on(LENGTH_DIGITS, DIGITS, LENGTH_DIGITS)
 
 # A list of codings, in which nothing may follow `chunked` (RFC 9112 §6.1). Blanks before it, spaces after it.

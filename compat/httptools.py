@@ -30,6 +30,7 @@ from .heads import (
     FIELD,
     FIELD_END,
     LENGTH_DIGITS,
+    LENGTH_LF,
     LENGTH_VALUE,
     LINE_END,
     METHODS,
@@ -218,8 +219,8 @@ class HttpRequestParser:
         else:
             self._line += data[start:position]
             self._state = state
-            if state == LENGTH_DIGITS:
-                _number(self._line.rpartition(b":")[2].lstrip(b"\t "))  # too large already?
+            if LENGTH_DIGITS <= state <= LENGTH_LF:
+                _number(self._line.rpartition(b":")[2].strip(b"\t \r"))  # too large already?
             return position
         if following == ERROR:
             wrong, part = data[position - 1 : position], where(state)
