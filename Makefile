@@ -127,7 +127,7 @@ writable:
 build/python%/test: pyproject.toml
 	@echo "make: build/python$*, by $(BY)"
 	@"$(BY)" -m venv --clear build/python$*
-	@build/python$*/bin/python $(PIP) --editable '.[test]' && rm -rf kissapi.egg-info
+	@build/python$*/bin/python $(PIP) --editable '.[test,uvloop]' && rm -rf kissapi.egg-info
 	@touch $@
 
 # One after the other: one that cannot be had here keeps no other away. 0.1.6 has our name, so a folder of its own.
