@@ -1,7 +1,8 @@
 # The only door: every task is a target here, and all that a target makes goes to .venv/ and build/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-all browser fuzz torture simulate bench bench-peers free-threaded minimal wheel count clean
+.PHONY: help run test check test-all browser fuzz torture simulate bench bench-peers free-threaded minimal wheel count clean \
+	writable
 .SUFFIXES:
 
 # The first that really runs (a pyenv shim may stand on PATH and fail), is new enough and can make an environment.
@@ -12,6 +13,8 @@ NO_PYTHON = make: it takes a Python of 3.11 or newer with the modules venv and e
 
 PY := .venv/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
+READ_ONLY = make: this folder cannot be written, and all that is made goes to .venv/ and build/ in it. \
+	Copy it to one that can, and run make there: cp -r . ~/kissapi && cd ~/kissapi
 export HYPOTHESIS_STORAGE_DIRECTORY := build/hypothesis
 
 help: # not listed: it is the list
@@ -25,6 +28,7 @@ run: .venv/run ## make .venv, install kissapi in it, serve the quick start on PO
 
 # Three processes on two cores: many a test waits for a deadline.
 test: .venv/dev ## make .venv, install kissapi in it, run the whole suite: both backends, both parsers, small Python
+	@$(PY) -m tests.cpythons --httptools
 	@echo "make: pytest"
 	@$(PY) -m pytest -n 3
 
@@ -38,22 +42,17 @@ check: .venv/dev ## format, lint, types and import rules
 	@echo "make: import rules"
 	@$(PY) -m pytest -q tests/test_imports.py
 
-# version=path of each CPython, the version with a t for a free-threaded build; the first of each version is taken.
-CPYTHONS = for p in python3.11 python3.12 python3.13 python3.14 python3.14t \
-	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/*/bin/python; do "$$p" -c 'import ensurepip, sys; \
-	v = sys.version_info; \
-	sys.implementation.name == "cpython" and v >= (3, 11) and v.releaselevel == "final" and \
-	print("%d.%d%s=%s" % (v[0], v[1], sys.abiflags, sys.executable))' 2>/dev/null; done \
-	| awk -F= '!seen[$$1]++' | sort -t. -k2,2n
-
-test-all: ## run the suite on every CPython from 3.11 up that is on PATH or in pyenv
-	@ran=; failed=; for each in $$($(CPYTHONS)); do \
-		version=$${each%%=*}; ran="$$ran $$version"; \
-		$(MAKE) --no-print-directory build/python$$version/test BY="$${each#*=}" && \
-		echo "make: pytest on Python $$version" && build/python$$version/bin/python -m pytest -q \
+test-all: .venv/bin/python ## run the suite on every CPython from 3.11 up that is on PATH, in /usr/bin or in pyenv
+	@$(PY) -m tests.cpythons | { ran=; failed=; left=; tab="$$(printf '\t')"; \
+	while IFS="$$tab" read -r version path; do \
+		"$$path" -c 'import ensurepip' 2>/dev/null || { left="$$left $$version"; continue; }; \
+		ran="$$ran $$version"; \
+		$(MAKE) --no-print-directory build/python$$version/test BY="$$path" </dev/null && \
+		echo "make: pytest on Python $$version" && build/python$$version/bin/python -m pytest -q </dev/null \
 		|| failed="$$failed $$version"; \
 	done; \
-	echo "make: ran on$${ran:- no Python at all}$${failed:+; FAILED on$$failed}"; test -n "$$ran" -a -z "$$failed"
+	test -z "$$left" || echo "make: left out, for want of ensurepip (Debian: apt-get install python3-venv):$$left"; \
+	echo "make: ran on$${ran:- no Python at all}$${failed:+; FAILED on$$failed}"; test -n "$$ran" -a -z "$$failed"; }
 
 browser: ## Debian's Chromium and its driver, by apt-get: without them the tests in a real browser are skipped
 	@test "$$(id -u)" = 0 && sudo= || sudo=sudo; \
@@ -61,8 +60,10 @@ browser: ## Debian's Chromium and its driver, by apt-get: without them the tests
 		$$sudo apt-get -qq update && \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium chromium-driver
 
+# PY=build/python3.11.2/bin/python: on one of those that `make test-all` has made.
 fuzz: SECONDS := 60
-fuzz: .venv/dev ## random requests for SECONDS (60): both parsers must agree, and h11 with what they take
+fuzz: .venv/dev ## random requests for SECONDS (60): both parsers must agree, h11 and every CPython with them
+	@$(PY) -m tests.cpythons --httptools
 	@$(PY) -m tests.fuzz --seconds $(SECONDS)
 
 simulate: SEEDS := 1000
@@ -90,7 +91,7 @@ free-threaded: .venv/dev ## two loops against one on a CPython without GIL, buil
 
 minimal: .venv/dev ## serve from the wheel on Debian's python3.11-minimal, with nothing else installed
 	@$(PY) -m tests.small_python
-	@$(PY) -m pytest -v tests/test_minimal.py
+	@$(PY) -m pytest -v -rP tests/test_minimal.py
 
 wheel: .venv/dev ## build the wheel, install it in an empty environment, import and serve from it
 	@$(PY) -m tests.installed
@@ -104,10 +105,14 @@ clean: ## remove .venv, build and what caches left behind
 	@find kissapi compat tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 # Three stamps, each remade when pyproject.toml changes. The install is editable: source files need none.
-.venv/bin/python:
+.venv/bin/python: | writable
 	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
 	@echo "make: .venv, by $(PYTHON)"
-	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "$(NO_PYTHON)" >&2; exit 1; }
+	@"$(PYTHON)" -m venv --clear .venv || { rm -rf .venv; echo "$(NO_PYTHON)" >&2; exit 1; }
+
+# Each target that makes something asks first: a half-made .venv and a page of pip would say less.
+writable:
+	@test -w . || { echo "$(READ_ONLY)" >&2; exit 1; }
 
 .venv/run: pyproject.toml | .venv/bin/python
 	@echo "make: installing kissapi in .venv"
@@ -121,8 +126,8 @@ clean: ## remove .venv, build and what caches left behind
 
 build/python%/test: pyproject.toml
 	@echo "make: build/python$*, by $(BY)"
-	@$(BY) -m venv --clear build/python$*
-	@build/python$*/bin/python $(PIP) --editable '.[test]' && rm -rf kissapi.egg-info
+	@"$(BY)" -m venv --clear build/python$*
+	@build/python$*/bin/python $(PIP) --editable '.[test,uvloop]' && rm -rf kissapi.egg-info
 	@touch $@
 
 # One after the other: one that cannot be had here keeps no other away. 0.1.6 has our name, so a folder of its own.

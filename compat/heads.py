@@ -19,7 +19,7 @@ RTSP_METHODS = (
 ).split()
 
 _head = Automaton()
-LINE_END, FIELD_END, HEAD_END, LENGTH_VALUE, CODING_VALUE, NO_CODING = (_head.state() for _ in range(6))
+LINE_END, FIELD_END, HEAD_END, LENGTH_VALUE, CODING_VALUE, NO_VALUE = (_head.state() for _ in range(6))
 EVENTS = CODING_VALUE + 1
 
 # The target in its four forms. Whether it suits the method is for the server to say.
@@ -67,13 +67,21 @@ _head.on(FIELD, b":", ERROR)
 _head.on(FIELD, b"\r", _HEAD_LF)
 _head.on(_HEAD_LF, b"\n", HEAD_END)
 
-_LENGTH_BLANKS, LENGTH_DIGITS, _LENGTH_TAIL = (_head.state() for _ in range(3))
+# A value that is missing is refused with the first byte of the next line: until then the line might go on.
+_NO_VALUE_CR, _NO_VALUE_LF = _head.state(), _head.state()
+_head.on(NO_VALUE, b"\t ", NO_VALUE)  # nothing may follow, for another field has said it all
+_head.on(NO_VALUE, b"\r", _NO_VALUE_CR)
+_head.on(_NO_VALUE_CR, b"\n", _NO_VALUE_LF)
+
+_LENGTH_BLANKS, LENGTH_DIGITS, _LENGTH_TAIL, LENGTH_LF = (_head.state() for _ in range(4))
 for _state in (LENGTH_VALUE, _LENGTH_BLANKS):
     _head.on(_state, b"\t ", _LENGTH_BLANKS)
     _head.on(_state, DIGITS, LENGTH_DIGITS)
+    _head.on(_state, b"\r", _NO_VALUE_CR)
 for _state in (LENGTH_DIGITS, _LENGTH_TAIL):
     _head.on(_state, b"\t ", _LENGTH_TAIL)
-    _head.on(_state, b"\r", _FIELD_LF)
+    _head.on(_state, b"\r", LENGTH_LF)
+_head.on(LENGTH_LF, b"\n", FIELD_END)
 _head.on(LENGTH_DIGITS, DIGITS, LENGTH_DIGITS)
 
 # A list of codings, in which nothing may follow `chunked` (RFC 9112 §6.1). Blanks before it, spaces after it.
@@ -92,8 +100,7 @@ _CODING_BLANKS = _head.state(like=_CODING)
 _head.rows[CODING_VALUE][:] = _head.rows[_CODING]
 for _state in (CODING_VALUE, _CODING_BLANKS):
     _head.on(_state, b"\t ", _CODING_BLANKS)
-    _head.on(_state, b"\r", ERROR)
-_head.on(NO_CODING, b"\t ", NO_CODING)  # what may follow after a field that said `chunked`: nothing
+    _head.on(_state, b"\r", _NO_VALUE_CR)
 
 ROWS = _head.rows
 

@@ -30,10 +30,11 @@ from .heads import (
     FIELD,
     FIELD_END,
     LENGTH_DIGITS,
+    LENGTH_LF,
     LENGTH_VALUE,
     LINE_END,
     METHODS,
-    NO_CODING,
+    NO_VALUE,
     ROWS,
     RTSP_METHODS,
     START,
@@ -218,8 +219,8 @@ class HttpRequestParser:
         else:
             self._line += data[start:position]
             self._state = state
-            if state == LENGTH_DIGITS:
-                _number(self._line.rpartition(b":")[2].lstrip(b"\t "))  # too large already?
+            if LENGTH_DIGITS <= state <= LENGTH_LF:
+                _number(self._line.rpartition(b":")[2].strip(b"\t \r"))  # too large already?
             return position
         if following == ERROR:
             wrong, part = data[position - 1 : position], where(state)
@@ -235,9 +236,9 @@ class HttpRequestParser:
 
     def _admit(self, framing: int) -> int:
         """What to read after the name of a field that frames the message, if it may stand here at all."""
-        if self._flags & _LENGTH or (framing == LENGTH_VALUE and self._flags & _CODED):
-            raise _Refused(HttpParserError, "a second Content-Length, or one beside Transfer-Encoding")
-        return NO_CODING if self._flags & _CHUNKED else framing
+        if self._flags & (_CODED if framing == LENGTH_VALUE else _LENGTH):
+            raise _Refused(HttpParserError, "Content-Length beside Transfer-Encoding")
+        return NO_VALUE if self._flags & (_LENGTH | _CHUNKED) else framing
 
     def _end_line(self, event: int, line: bytes, position: int) -> None:
         self._state = FIELD
@@ -265,15 +266,14 @@ class HttpRequestParser:
                 self._flags |= _UPGRADE
         elif name == b"content-length":
             digits = value.rstrip(b"\t ")
-            self._admit(LENGTH_VALUE)
-            if not digits.isdigit():
+            if self._admit(LENGTH_VALUE) == NO_VALUE or not digits.isdigit():
                 raise _Refused(HttpParserError, "Invalid Content-Length")
             self._left = _number(digits)
             self._flags |= _LENGTH
         elif name == b"transfer-encoding":
             # Spaces only: to llhttp `chunked<TAB>` is another coding, refused when the head is over.
             *others, last = [coding.lstrip(b"\t ").rstrip(b" ") for coding in value.lower().split(b",")]
-            if self._admit(CODING_VALUE) == NO_CODING or not value or b"chunked" in others:
+            if self._admit(CODING_VALUE) == NO_VALUE or not value or b"chunked" in others:
                 raise _Refused(HttpParserError, "Invalid `Transfer-Encoding` header value")
             self._flags |= _CODED | _CHUNKED if last == b"chunked" else _CODED
 

@@ -2,7 +2,7 @@
 
 Whatever leaves room for two readings is refused: behind a proxy that reads it the other way, the rest of a
 body would be the next request. So, though the grammar lets them pass, are a zero before a Content-Length and
-a tab behind the word `chunked` or empty members beside it.
+empty members beside the word `chunked`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kissapi.headers import is_token
 Fields = dict[bytes, bytes | list[bytes]]
 
 _find_fields = re.compile(
-    rb"\r\n(?i:(host|connection|content-length|transfer-encoding|expect)):([^\r\n]*+)"
+    rb"\r\n(?i:(host|connection|content-length|transfer-encoding|expect)):([^\r\n]*)"
 ).findall
 
 

@@ -217,7 +217,8 @@ class HttpParser:
     def _judge(self, data: bytes) -> None:
         """Let httptools judge the next piece of a head."""
         try:
-            self._httptools.feed_data(data)
+            # Both are blanks (RFC 9110 §5.6.3), but llhttp takes `chunked<TAB>` for another coding.
+            self._httptools.feed_data(data.replace(b"\t", b" "))
         except self.library.HttpParserUpgrade:
             pass  # to a protocol nobody here speaks: answered as if it had not asked
         except self.library.HttpParserError as error:

@@ -82,8 +82,9 @@ def _special_target(method: str, target: str) -> tuple[str | None, str]:
 
 def refuse_bytes(line: bytes) -> None:
     """Raise `Fail(400)`, unless all that is unusual in the request line is what browsers leave in queries."""
-    path, _, query = _IP_LITERAL.sub(b"", line, 1).partition(b"?")
-    if path.translate(None, LINE_BYTES) or query.translate(None, ANY_BYTES):
+    # Within brackets as well: a line that has come as far as there gets the same answer as a whole one.
+    path, _, _ = _IP_LITERAL.sub(b"", line, 1).partition(b"?")
+    if line.translate(None, ANY_BYTES) or path.translate(None, LINE_BYTES):
         raise Fail(
             400, "Bad Request: the request line has bytes that must be percent-encoded (RFC 3986, section 2)"
         )

@@ -25,6 +25,7 @@ PERIOD = 0.25  # seconds between two looks, at least: a change is seen before a 
 REST = 0.05  # seconds that a file has not changed for, so that it is whole
 SHARE = 200  # so many times as long as a look takes until the next: with 10,000 files, too
 
+_PYTHONS = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _STARTED = time.time_ns()
 _CHANGED = (-1, -1)  # the signature of a file that changed while it was being imported
 
@@ -214,6 +215,8 @@ def signature(path: str) -> tuple[int, int]:
 
 
 def _is_below(path: str, roots: tuple[str, ...]) -> bool:
-    """An environment in the folder of the app is no part of it."""
-    installed = f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path
-    return path.startswith(roots) and not installed and not path.startswith(sys.base_prefix + os.sep + "lib")
+    """An environment in the folder of the app is no part of it. Where that folder lies does not matter."""
+    if path.startswith(_PYTHONS):
+        return False
+    parts = [path[len(os.path.dirname(root[:-1])) :].split(os.sep) for root in roots if path.startswith(root)]
+    return any("site-packages" not in below and "dist-packages" not in below for below in parts)

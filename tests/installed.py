@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from pathlib import Path
 from tests.served import Served
 
 ROOT = Path(__file__).parent.parent
-BUILD = ROOT / "build"
+# A read-only checkout is tested as well; make refuses it, for it would put .venv there.
+BUILD = ROOT / "build" if os.access(ROOT, os.W_OK) else Path.home() / ".cache/kissapi"
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "kissapi", "compat")
 
 HOOK = "import sys, setuptools.build_meta as backend; print(backend.build_wheel(sys.argv[1]))"
@@ -50,6 +52,7 @@ def build_wheel(into: Path) -> Path:
     The build backend is called by its standard hook (PEP 517), so an environment without pip will do.
     """
     into.mkdir(parents=True, exist_ok=True)
+    BUILD.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="wheel-") as copy:
         for source in (ROOT / name for name in SOURCES):
             if source.is_dir():

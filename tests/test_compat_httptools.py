@@ -435,10 +435,10 @@ def seconds(pieces: list[bytes]) -> float:
     best = 9.0
     for _ in range(3):
         parser = standin.HttpRequestParser(object())
-        started = time.perf_counter()
+        started = time.thread_time()
         for piece in pieces:
             parser.feed_data(piece)
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.thread_time() - started)
     return best
 
 

@@ -13,6 +13,7 @@ import atexit
 import importlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -141,7 +142,11 @@ def scratch() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "runner.py").write_text(RUNNER, encoding="utf-8")
     for name, source in STAND_INS.items():
-        (folder / name).write_text(f"#!{sys.executable}\n{source}", encoding="utf-8")
+        program = folder / f"{name}.py"
+        program.write_text(source, encoding="utf-8")
+        # Not in the first line of the program: the path may have blanks, and is cut at 127 or 255 bytes.
+        command = shlex.join([sys.executable, str(program)])
+        (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
         (folder / name).chmod(0o755)
     return folder
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
+import os
 import re
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests import small_python
+from tests.installed import ROOT
 from tests.served import Served
 from tests.small_python import Missing, SmallPython
 
@@ -286,7 +288,23 @@ def test_while_you_write(small: SmallPython, shop: Path) -> None:
         client.close()
 
 
+def test_usual_heads_are_on_the_fast_road(small: SmallPython) -> None:
+    """And what is read there is what is there: its regular expressions are those of CPython 3.11.2."""
+    heads = ROOT / "tests/fuzz/heads.py"
+    path = f"{small.env['PYTHONPATH']}{os.pathsep}{ROOT}"  # kissapi is the wheel's, tests is the checkout's
+    done = subprocess.run(
+        [*small.command, str(heads), "heads=2000", "seed=3"],
+        env=small.env | {"PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "with its stand-in" in done.stdout
+    print(done.stdout, end="")  # `make minimal` shows it
+
+
 def test_a_bare_checkout_serves_too(small: SmallPython) -> None:
-    checkout = str(Path(__file__).parent.parent)
-    with Served([*small.command, APP], env=small.env | {"PYTHONPATH": checkout}) as served:
+    with Served([*small.command, APP], env=small.env | {"PYTHONPATH": str(ROOT)}) as served:
         assert served.get("/") == b"Hello, world!"

@@ -90,6 +90,13 @@ def test_only_what_was_imported_and_is_the_apps_is_watched(
     assert sys.modules["os"].__file__ not in known(notes)
 
 
+def test_an_app_may_lie_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "site-packages" / "lib é" / "kissapi"
+    folder.mkdir(parents=True)
+    notes, files = made(folder, monkeypatch, "a", "sub/b", ".venv/lib/site-packages/c")
+    assert known(notes) == {str(file) for file in files[:2]}
+
+
 def test_the_folder_of_the_app_is_watched_from_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

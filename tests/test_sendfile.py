@@ -29,6 +29,8 @@ BIG = 3_000_001  # more than a socket takes at once, and no round number
 
 @pytest.fixture(params=["asyncio", "uvloop", "selectors"])
 def backend(request: pytest.FixtureRequest) -> str:
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
     return str(request.param)
 
 
@@ -38,7 +40,8 @@ def serve(backend: str, serve: Callable[..., Server]) -> Callable[..., Server]:
 
     def start(router: Router, **options: Any) -> Server:
         if backend == "uvloop":
-            uvloop = pytest.importorskip("uvloop")
+            import uvloop
+
             options = {"backend": "asyncio", "loop_factory": uvloop.new_event_loop, **options}
         return serve(router, **options)
 
@@ -119,7 +122,7 @@ def test_the_file_is_closed_when_the_client(public: Path, end: Callable[[Wire], 
 
 
 @pytest.fixture(params=["by the kernel", "by reading"])
-def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def by(request: pytest.FixtureRequest, backend: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Who sends what is big."""
     if request.param == "by reading":
         monkeypatch.delattr(os, "sendfile", raising=False)

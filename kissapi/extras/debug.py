@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -194,7 +195,6 @@ def _step(frame: FrameType, line: int) -> str:
     """One step: file and line, the source round it, the variables; open if it is the app's."""
     code = frame.f_code
     file = code.co_filename
-    ours = file.startswith(_OURS) or f"{os.sep}site-packages{os.sep}" in file
     linecache.checkcache(file)
     source = []
     for number in range(max(1, line - AROUND), line + AROUND + 1):
@@ -205,9 +205,16 @@ def _step(frame: FrameType, line: int) -> str:
     variables = {name: _shown(value) for name, value in islice(frame.f_locals.items(), MOST)}
     where = f"<code>{escape(code.co_qualname)}</code> in {escape(file)}:{line}"
     listing = f"<pre>{''.join(source)}</pre>" if source else ""
-    return (
-        f"<details{'' if ours else ' open'}><summary>{where}</summary>{listing}{_pairs(variables)}</details>"
-    )
+    state = " open" if _is_the_apps(file) else ""
+    return f"<details{state}><summary>{where}</summary>{listing}{_pairs(variables)}</details>"
+
+
+def _is_the_apps(file: str) -> bool:
+    """Whether `file` is neither kissapi's nor installed. Only `sys.path` says where packages are installed:
+    an app may lie in a folder of any name.
+    """
+    installed = [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
+    return not file.startswith((_OURS, *(path + os.sep for path in installed)))
 
 
 def _shown(value: Any) -> str:

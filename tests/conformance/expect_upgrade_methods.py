@@ -19,6 +19,8 @@ CASES = [
     # Expect; that 100 is sent when it is waited for, and only then, is in tests/test_connection.py
     case("9110 §10.1.1", "100-continue is met.", post(b"Expect: 100-continue", LENGTH), HELLO),
     case("9110 §10.1.1", "Expectations have no case.", post(b"Expect: 100-Continue", LENGTH), HELLO),
+    case("9110 §5.6.3", "Between tabs.", post(b"Expect:\t100-continue\t", LENGTH), HELLO),
+    case("9110 §5.6.3", "Another one between tabs.", post(b"Expect:\t100-contin\t", LENGTH), 417),
     case("9110 §10.1.1", "With chunks.",
          post(b"Expect: 100-continue", CHUNKED, body=b"5\r\nhello\r\n0" + END), HELLO),
     case("9110 §10.1.1", "Without a body there is nothing to wait for.",
@@ -61,6 +63,8 @@ CASES = [
          fields(b"Connection: upgrade", b"Upgrade: x/1") + GET, "GET /", "GET /"),
     case("9110 §7.8", "Upgrade without the option.", fields(b"Upgrade: h2c") + GET, "GET /", "GET /"),
     case("9110 §7.8", "The option without Upgrade.", fields(b"Connection: upgrade") + GET, "GET /", "GET /"),
+    case("9110 §5.6.3", "Upgrade between tabs.",
+         fields(b"Connection:\tupgrade\t", b"Upgrade:\tx/1\t") + GET, "GET /", "GET /"),
     case("9110 §7.8", "An empty Upgrade.",
          fields(b"Connection: upgrade", b"Upgrade:") + GET, "GET /", "GET /"),
     case("9110 §7.8", "Upgrade in HTTP/1.0 MUST be ignored.",

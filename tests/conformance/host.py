@@ -70,6 +70,7 @@ CASES = [
          host(b"[fe80::1%25eth0]"), 400),
     case("9110 §5.5", "Blanks round the value are no part of it.",
          b"GET /field/host HTTP/1.1\r\nHost: \t a \t " + END, "=a"),
+    case("9110 §5.6.3", "Tabs round the value.", b"GET /field/host HTTP/1.1\r\nHost:\ta\t" + END, "=a"),
     case("9112 §5", "No blank before the value.", b"GET / HTTP/1.1\r\nHost:a" + END, "GET /"),
     case("9110 §5.1", "Names have no case.", b"GET / HTTP/1.1\r\nhOST: a" + END, "GET /"),
     case("9112 §5.1", "A space before the colon.", b"GET / HTTP/1.1\r\nHost : a" + END, 400),
