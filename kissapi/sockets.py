@@ -116,7 +116,7 @@ File = tuple[int, int]  # device and number: what makes a file the same one
 def file_of(path: str) -> File | None:
     """Which file `path` is now."""
     try:
-        found = os.stat(path)
+        found = os.lstat(path)  # a link to it is no longer what we made
     except OSError:
         return None
     return found.st_dev, found.st_ino

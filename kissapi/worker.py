@@ -45,10 +45,17 @@ class Worker(Program):
         except OSError:
             pass  # it has died, which the line will say
 
-    def _begun(self) -> None:
+    async def _serve_all(self, loop: Any) -> None:
         self._line.setblocking(False)
-        self._loop.add_reader(self._line, self._hear)
+        loop.add_reader(self._line, self._hear)  # first: it may be told to stop while it begins
+        await super()._serve_all(loop)
+
+    def _begun(self) -> None:
         self.say(READY)
+
+    def _disown(self) -> None:
+        super()._disown()
+        self._line.close()
 
     def _hear(self) -> None:
         try:
@@ -59,7 +66,7 @@ class Worker(Program):
             words = b""
         if not words:
             self._loop.remove_reader(self._line)
-        if PING in words:
+        if PING in words and self._serving:  # the master warns of one that takes long to begin
             self.say(PING)
         if STOP in words or not words:  # without a master, nobody would go on in our place
             for server in self.servers:
