@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kissapi import signals
 from kissapi.awaitables import running_loop
 from kissapi.notify import notify
-from kissapi.restart import Handed, Heir, inheritance
+from kissapi.restart import Handed, Heir, inheritance, let_go
 
 if TYPE_CHECKING:
     from kissapi.log import Log
@@ -176,7 +176,7 @@ class Program:
             for server in self.servers:
                 for _, socks, _ in server._bound:
                     for sock in socks:
-                        sock.close()
+                        let_go(sock)
         for heir in (self.heir, self._next):
             if heir is not None:
                 heir.disown()

@@ -68,7 +68,7 @@ class Inheritance:
         """In a process that was forked from the heir: close what it was handed."""
         self._close()
         if self.line is not None:
-            self.line.close()
+            let_go(self.line)
             self.line = None
 
     def _close(self) -> None:
@@ -111,6 +111,15 @@ def _spell(name: str, socks: list[socket.socket], file: File | None) -> str:
     return f"{name}={numbers}" + (f"@{file[0]}:{file[1]}" if file is not None else "")
 
 
+def let_go(sock: socket.socket) -> None:
+    """Close it in a forked process, where no loop will ever say that it watches it no more.
+
+    uvloop has `close` wait for that.
+    """
+    if sock.fileno() >= 0:
+        os.close(sock.detach())
+
+
 class Heir:
     """A process that has been started to take over; `heard` is called when it is ready or has ended."""
 
@@ -147,7 +156,7 @@ class Heir:
 
     def disown(self) -> None:
         """In a process that was forked from the guardian: close the line."""
-        self._line.close()
+        let_go(self._line)
 
     def signal(self, number: int) -> None:
         """Pass a signal on."""

@@ -21,6 +21,7 @@ Handler = Callable[[int, Any], object]
 
 early: list[int] = []  # signals to restart that came before a program could heed them
 _before: dict[int, Any] = {}  # what stood for each signal before it was taken over
+_masks = threading.local()  # what a thread that forks blocked before
 
 
 def ends() -> list[signal.Signals]:
@@ -88,15 +89,28 @@ def give_back(loop: Any = None) -> None:
 def _heed(pid: int, before: Any, handler: Handler, number: int, frame: object) -> None:
     if os.getpid() == pid:
         handler(number, frame)
-    else:  # forked, and Python has not called `_forked` yet, or never will: a C library has forked
+    else:  # a C library has forked, which calls none of the functions below
         signal.signal(number, before)
         os.kill(os.getpid(), number)
+
+
+def _fork_begins() -> None:
+    # A signal that comes before the child is done with its beginning would be lost: Python forgets it.
+    if _before:
+        _masks.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _before)
+
+
+def _fork_has_ended() -> None:
+    mask = _masks.__dict__.pop("mask", None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _forked() -> None:
     if _before:
         signal.set_wakeup_fd(-1)  # it is the loop of the parent that this would wake
         give_back()
+    _fork_has_ended()
 
 
 def _note(number: int, frame: object) -> None:
@@ -108,4 +122,4 @@ def _nothing() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=_fork_begins, after_in_parent=_fork_has_ended, after_in_child=_forked)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kissapi.program import Program
+from kissapi.restart import let_go
 
 if TYPE_CHECKING:
     from kissapi.server import Server
@@ -55,7 +56,7 @@ class Worker(Program):
 
     def _disown(self) -> None:
         super()._disown()
-        self._line.close()
+        let_go(self._line)
 
     def _hear(self) -> None:
         try:
