@@ -178,7 +178,7 @@ class Service:
         finally:
             for connection in tuple(self.connections):
                 connection.abort("stopped")
-            for task in self.afters - self.cancelled:
+            for task in tuple(self.afters):
                 self.cancel(task)
             for _turn in range(3):  # connection_lost, the cancelled handlers, what their `finally` waits for
                 await sleep(0)
@@ -190,10 +190,11 @@ class Service:
         return bool(self.connections or self.afters or self.cancelled)
 
     def cancel(self, task: Any) -> None:
-        """Tell a task to end; the server does not end before its `finally` blocks, if they are quick."""
-        task.cancel()
-        self.cancelled.add(task)
-        task.add_done_callback(self.cancelled.discard)
+        """Tell a task to end, once: a second time would cut its `finally` blocks: see `finish`."""
+        if task not in self.cancelled:
+            self.cancelled.add(task)
+            task.add_done_callback(self.cancelled.discard)
+            task.cancel()
 
     # What becomes of requests
 

@@ -66,7 +66,7 @@ def program(folder: Path, loop: str, more: str = "", **options: Any) -> Served:
 
 
 class Started:
-    """A process that may not come to serve: its output by lines, and its end. It is killed if a test fails."""
+    """A process that may not come to serve: its output by lines, and its end. It is killed in the end."""
 
     def __init__(self, *command: str | Path, cwd: Path | None = None) -> None:
         self.process = subprocess.Popen(

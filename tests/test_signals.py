@@ -81,16 +81,14 @@ def terminate(req: Request):
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2])
-def test_a_forked_process_dies_of_a_signal(
-    tmp_path: Path, loop: str, number: signal.Signals, workers: int | None
-) -> None:
+def test_a_forked_process_dies_of_a_signal(tmp_path: Path, loop: str, workers: int | None) -> None:
     with program(tmp_path, loop, CHILDREN, workers=workers) as served:
         server = served.get("/pid")
-        for path in ("/fork", "/thread", "/process"):
-            child = int(served.get(path))
-            os.kill(child, number)
-            until(lambda: not alive(child))  # noqa: B023
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
+            for path in ("/fork", "/thread", "/process"):
+                child = int(served.get(path))
+                os.kill(child, number)
+                until(lambda: not alive(child))  # noqa: B023
         assert served.get("/pid") == server
     assert "taken over" not in served.output
 

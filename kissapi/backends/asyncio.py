@@ -53,30 +53,27 @@ def make_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(make_selector())
 
 
-def spawner(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, Any]], asyncio.Future[Any]]:
+def spawner(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]:
     """Eager tasks where there are any: a handler that does not wait is then done when its task is made.
 
     A real task all the same, never a coroutine stepped by hand: `asyncio.timeout`, `TaskGroup` and
     `current_task()` need one. `loop.create_task` is not used, for uvloop's takes no `eager_start`.
     """
     if sys.version_info >= (3, 12):
+        new, begin = asyncio.Task.__new__, asyncio.Task.__init__
 
-        def spawn(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
-            # An eager task raises these two out of its constructor, and the task, which has failed with them,
-            # is lost. Guarded here, and not wherever a task is made: that costs a request 65 ns, 0.5 %.
+        def spawn(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+            # An eager task that these two end raises them out of its constructor, which would lose the task.
+            # Guarded here, and not wherever a task is made: it costs a request 0.1 µs, one percent.
+            task: asyncio.Task[Any] = new(asyncio.Task)
             try:
-                return asyncio.Task(coroutine, loop=loop, eager_start=True)
-            except (SystemExit, KeyboardInterrupt) as error:
-                return _failed(loop, error)
+                begin(task, coroutine, loop=loop, eager_start=True)
+            except (SystemExit, KeyboardInterrupt):
+                pass  # it has them: `task.result()` raises them
+            return task
 
         return spawn
     return loop.create_task
-
-
-def _failed(loop: asyncio.AbstractEventLoop, error: BaseException) -> asyncio.Future[Any]:
-    future = loop.create_future()
-    future.set_exception(error)
-    return future
 
 
 class AsyncioConnection(Connection):
