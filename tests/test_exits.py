@@ -15,7 +15,7 @@ import pytest
 from tests.programs import LOOPS, program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.served import Served
@@ -160,12 +160,13 @@ async def ws(ws):
 server.on_stop(lambda: say("on_stop"))
 """
 KINDS = ("handler", "stream", "after", "ws")
+PATHS = ("/wait", "/stream", "/after", "/ws")
 
 
 @contextlib.contextmanager
-def asked(served: Served, seconds: float) -> Iterator[None]:
+def asked(served: Served, seconds: float, paths: Sequence[str] = PATHS) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
-        for path in ("/wait", "/stream", "/after", "/ws"):
+        for path in paths:
             client = stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=5))
             upgrade = (
                 b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -211,9 +212,10 @@ def test_more_than_a_second_it_has_not(tmp_path: Path, loop: str) -> None:
 
 def test_the_end_waits_for_what_a_client_that_left_has_cancelled(tmp_path: Path, loop: str) -> None:
     with program(tmp_path, loop, CLEANUP) as served:
-        with asked(served, 0.5):
+        with asked(served, 0.5, ("/wait", "/stream")):
             pass
         time.sleep(0.1)
         assert served.stop() == 0
     lines = served.output.splitlines()
-    assert lines.index("handler cleaned up") < lines.index("on_stop")
+    for kind in ("handler", "stream"):
+        assert lines.index(f"{kind} cleaned up") < lines.index("on_stop")
