@@ -7,6 +7,7 @@ import http.client
 import re
 import signal
 import socket
+import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -172,6 +173,8 @@ def asked(served: Served, seconds: float, paths: Sequence[str] = PATHS) -> Itera
                 b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" * (path == "/ws")
             )
+            # A reset at the end: a client that only sends no more would still get its answer.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.sendall(
                 f"GET {path}?seconds={seconds} HTTP/1.1\r\nHost: a\r\n".encode() + upgrade + b"\r\n"
             )
