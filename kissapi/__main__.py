@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kissapi import signals
 from kissapi.flags import WHERE, make_parser, read
 from kissapi.limits import Limits
 from kissapi.program import Program
@@ -53,6 +54,15 @@ _ABOUT = {
 
 def serve(words: list[str]) -> int:
     """Serve until a signal."""
+    signals.keep()  # what is imported may take its time
+    try:
+        return _serve(words)
+    finally:
+        if signals.in_main_thread():
+            signals.give_back()
+
+
+def _serve(words: list[str]) -> int:
     parser = make_parser()
     given = read(parser, words, os.environ)
     target = given.pop("target")

@@ -213,7 +213,7 @@ class Connection:
         if protocol is not None:
             protocol.connection_lost(error)
         if self.task is not None:
-            self.task.cancel()  # nobody waits for the answer; its `finally` blocks run
+            self.service.cancel(self.task)  # nobody waits for the answer; its `finally` blocks run
         else:
             self.request = None
 

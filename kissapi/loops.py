@@ -14,12 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 from kissapi.awaitables import running_loop, sleep
-from kissapi.service import Service
+from kissapi.service import CLEANUP, Service
 
 Adopt = Callable[[socket.socket], None]
 Make = Callable[[Any], tuple[Service, Adopt]]
 
-_BLOCKED = 1.0  # seconds beyond its time that a loop is given to end; its thread does not keep the process
+_BLOCKED = 1.0 + CLEANUP  # seconds beyond its time that a loop has to end; its thread keeps no process
 
 
 class LoopThread:

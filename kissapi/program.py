@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from kissapi import signals
 from kissapi.awaitables import running_loop
 from kissapi.notify import notify
-from kissapi.restart import Heir, inheritance
-from kissapi.restart import signals as restart_signals
+from kissapi.restart import Handed, Heir, inheritance, let_go
 
 if TYPE_CHECKING:
     from kissapi.log import Log
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
     from kissapi.workers import Workers
 
 importing = ""  # the module that the command line imports, while it does: what it has is served afterwards
-_PATIENCE = 1.0  # seconds from a second signal to an end without further ado
+# Seconds from a second signal to an end without further ado; `kissapi.service.CLEANUP` is one of them.
+_PATIENCE = 2.0
+_running: set[Program] = set()  # in this process
 
 
 def serve(*servers: Server) -> None:
@@ -53,9 +54,10 @@ class Program:
         self._members: list[Server] | list[Workers] = servers  # who begins, stops and leaves
         self.heir: Heir | None = None  # who has taken over
         self._next: Heir | None = None  # who is about to
-        self._handed: list[tuple[str, list[socket.socket]]] = []  # the listening sockets, for heirs
+        self._handed: Handed = []  # the listening sockets, for heirs
         self._serving = False
         self._signalled = False
+        self._again = False  # a restart is to follow as soon as there can be one
         self._loop: Any = None
         self._ended: Any = None  # a future: the heir has ended, or there is none
         self._watchdog: threading.Timer | None = None
@@ -68,12 +70,14 @@ class Program:
             pass
         else:
             raise RuntimeError("server.loop() starts an event loop, and one runs here: await server.run()")
-        if importing and _in_main_thread():
+        if importing and signals.in_main_thread():
             raise RuntimeError(
                 f"the command line imports {importing}, and serves what is in it: "
                 'there, what starts a server stands below if __name__ == "__main__":'
             )
         first = self.servers[0]
+        _running.add(self)
+        signals.keep()  # importing asyncio takes 40 ms, and more on a busy machine
         try:
             backend = first._backend()
         except ImportError as error:
@@ -88,68 +92,70 @@ class Program:
         except OSError as error:
             if not hasattr(error, "cannot_listen"):
                 raise
-            if not _in_main_thread():
+            if not signals.in_main_thread():
                 raise  # SystemExit would end a thread without a word
             raise SystemExit(f"kissapi: {error.strerror}") from None
         finally:
             if self._watchdog is not None:
                 self._watchdog.cancel()
+            if signals.in_main_thread():
+                signals.give_back()
             self._close_handed()
+            _running.discard(self)
         if self.heir is not None and (code := self.heir.ended()):
             raise SystemExit(code)
 
     def _run_master(self, count: int) -> None:
-        if not _in_main_thread():
+        if not signals.in_main_thread():
             raise RuntimeError("workers need signals, which reach the main thread alone: serve there")
         from kissapi.backends.loop import Loop
         from kissapi.workers import Workers
 
-        self._members = [Workers(self.servers, count, self._disown)]
+        self._members = [Workers(self.servers, count)]
         Loop().run_until_complete(self._serve())
 
     async def _serve(self) -> None:
         loop = self._loop = running_loop()
-        ends = (signal.SIGINT, signal.SIGTERM)
-        handlers: dict[int, Any] = {}
-        if _in_main_thread():
-            handlers |= dict.fromkeys(ends, self._on_end)
-            handlers |= dict.fromkeys(restart_signals(), self._on_restart)
-        before = {number: signal.getsignal(number) for number in handlers}
-        for number, handler in handlers.items():
-            try:
-                loop.add_signal_handler(number, _nothing)  # so that a signal wakes the loop
-            except NotImplementedError:  # asyncio on Windows, which wakes by itself
-                pass
-            signal.signal(number, handler)
+        if not signals.in_main_thread():
+            await self._serve_all(loop)
+            return
+        for number in signals.ends():
+            signals.take(number, self._on_end, loop)
+        for number in signals.restarts():
+            signals.take(number, self._on_restart, loop)
+        for each in signals.early:
+            self._on_restart(each, None)
         try:
             await self._serve_all(loop)
         finally:
-            for number in handlers:
-                signal.signal(number, signal.SIG_DFL if number in ends else before[number])
-                try:
-                    loop.remove_signal_handler(number)
-                except NotImplementedError:
-                    pass
+            signals.give_back(loop)
 
     async def _serve_all(self, loop: Any) -> None:
         self._ended = loop.create_future()
-        started: list[Any] = []
+        lives: list[tuple[Any, Any]] = []  # members and their tasks
         try:
             for member in self._members:
-                await member.__aenter__()
-                started.append(member)
+                if self._signalled:
+                    break
+                lives.append((member, member._begin()))
+                if not await member.begun:
+                    await lives.pop()[1]  # raises why, unless it was told to stop
+        except BaseException:
+            for member, life in reversed(lives):
+                member.stop()
+                await _end_of(life)
+            raise
+        if lives and not self._signalled:
             self._begun()
             self._serving = True
-        except BaseException:
-            for member in reversed(started):
-                await member.__aexit__()
-            raise
-        if self._signalled:  # while they began
-            self._stop_all()
-        for life in [loop.create_task(member._until_stopped()) for member in started]:
-            await life
+            if self._again:
+                self.restart()
+        for _, life in lives:  # all of them, before one that failed ends the loop
+            await _end_of(life)
         if self.heir is not None or self._next is not None:
             await self._ended  # as its guardian
+        for _, life in lives:
+            life.result()
 
     def _begun(self) -> None:
         """All serve: tell whoever waits for that."""
@@ -168,7 +174,15 @@ class Program:
             member._leave()
 
     def _disown(self) -> None:
-        """In a process that was forked from this one: close what it must not keep open."""
+        """In a process that was forked from this one: close what it must not keep open.
+
+        Or its clients would wait for nobody once we have ended, and a guardian would not hear of our end.
+        """
+        if self._members is self.servers:  # else what listens is for the workers
+            for server in self.servers:
+                for _, socks, _ in server._bound:
+                    for sock in socks:
+                        let_go(sock)
         for heir in (self.heir, self._next):
             if heir is not None:
                 heir.disown()
@@ -183,13 +197,13 @@ class Program:
         for heir in (self.heir, self._next):
             if heir is not None:
                 heir.signal(number)
+        # By way of the loop: there, whatever has begun can be stopped. The second time it is at once.
+        self._loop.call_soon_threadsafe(self._stop_all)
         if not self._signalled:
             self._signalled = True
             if inheritance.line is None:  # else its guardian says so
                 notify("STOPPING=1")
-            self._stop_all()
             return
-        self._stop_all()  # the second time: at once
         if self._watchdog is None:
             # Not the loop's business: it may be held up, and at exit Python joins the threads of executors.
             self._watchdog = threading.Timer(_PATIENCE, os._exit, (1,))
@@ -203,13 +217,17 @@ class Program:
 
     def restart(self) -> None:
         """Start the program anew, and leave once that one serves."""
-        if self._ends() or self._next is not None or not self._serving:
+        if self._ends():
+            return
+        # One that has begun already may have read the old version of the program: so another will follow.
+        self._again = self._next is not None or not self._serving
+        if self._again:
             return
         if not self._handed:
             self._handed = [
-                (name, [sock.dup() for sock in socks])
+                (name, [sock.dup() for sock in socks], file)
                 for member in self._members
-                for name, socks in member._bound
+                for name, socks, file in member._bound
             ]
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
@@ -231,6 +249,8 @@ class Program:
             self._next = None
             if not self._signalled:
                 self._stay(f"the new process ended with exit code {code} before it served")
+                if self._again:
+                    self.restart()
             elif self.heir is None:
                 self._ended.set_result(None)
         elif heir is self._next and heir.ready and not self._signalled:
@@ -241,6 +261,8 @@ class Program:
                 before.leave()
             else:
                 self._leave_all()
+            if self._again:
+                self.restart()
         elif heir is self.heir and code is not None and not self._ended.done():
             self._ended.set_result(None)
 
@@ -264,14 +286,24 @@ class Program:
             self._leave_all()
 
     def _close_handed(self) -> None:
-        for _, socks in self._handed:
+        for _, socks, _ in self._handed:
             for sock in socks:
                 sock.close()
 
 
-def _nothing() -> None:
-    pass
+async def _end_of(life: Any) -> None:
+    """Wait until the task is done, however it ends."""
+    if not life.done():
+        ended = running_loop().create_future()
+        life.add_done_callback(lambda _: ended.done() or ended.set_result(None))
+        await ended
 
 
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+def _forked() -> None:
+    for program in tuple(_running):
+        program._disown()
+    _running.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forked)

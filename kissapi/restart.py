@@ -11,19 +11,22 @@ for, and a line to its guardian: it says R on it when it is ready, and leaves wh
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kissapi.address import Address
+    from kissapi.sockets import File
 
-VARIABLE = "KISSAPI_HEIR"  # by lines: line=5, localhost:8000=6+7, unix:/run/app.sock=8
+# By lines: line=5, localhost:8000=6+7, unix:/run/app.sock=8@64769:4711, of which the last are a device and a
+# number there: whether the path still leads to this socket, the socket itself does not tell.
+VARIABLE = "KISSAPI_HEIR"
 READY, LEAVE = b"R", b"L"
 
-Handed = list[tuple[str, list[socket.socket]]]  # sockets, by the address that was asked for
+# Sockets, by the address that was asked for, and the file of a Unix socket.
+Handed = list[tuple[str, list[socket.socket], "File | None"]]
 
 
 class Inheritance:
@@ -34,6 +37,7 @@ class Inheritance:
         self.line: socket.socket | None = None
         for entry in text.splitlines():
             name, _, numbers = entry.rpartition("=")
+            numbers, _, file = numbers.partition("@")
             socks = [socket.socket(fileno=int(number)) for number in numbers.split("+")]
             for sock in socks:
                 sock.set_inheritable(False)
@@ -43,15 +47,16 @@ class Inheritance:
                 if os.environ.get("LISTEN_PID") == str(os.getppid()):  # what systemd has opened is ours now
                     os.environ["LISTEN_PID"] = str(os.getpid())
             else:
-                self._handed.append((name, socks))
+                device, _, inode = file.partition(":")
+                self._handed.append((name, socks, (int(device), int(inode)) if file else None))
 
-    def take(self, address: Address) -> list[socket.socket]:
-        """The sockets that were handed down for `address`; none if there are none."""
+    def take(self, address: Address) -> tuple[list[socket.socket], File | None]:
+        """The sockets that were handed down for `address`, none if there are none, and their file."""
         for entry in self._handed:
             if entry[0] == str(address):
                 self._handed.remove(entry)  # who asks for one more free port gets the next
-                return entry[1]
-        return []
+                return entry[1:]
+        return [], None
 
     def ready(self) -> None:
         """Tell the guardian that we serve, and close what is no longer served."""
@@ -63,11 +68,11 @@ class Inheritance:
         """In a process that was forked from the heir: close what it was handed."""
         self._close()
         if self.line is not None:
-            self.line.close()
+            let_go(self.line)
             self.line = None
 
     def _close(self) -> None:
-        for _, socks in self._handed:
+        for _, socks, _ in self._handed:
             for sock in socks:
                 sock.close()
         self._handed.clear()
@@ -101,8 +106,18 @@ def _folder() -> str | None:
 _FOLDER = _folder()  # where the program was started: it may go elsewhere
 
 
-def _spell(entry: tuple[str, list[socket.socket]]) -> str:
-    return f"{entry[0]}={'+'.join(str(sock.fileno()) for sock in entry[1])}"
+def _spell(name: str, socks: list[socket.socket], file: File | None) -> str:
+    numbers = "+".join(str(sock.fileno()) for sock in socks)
+    return f"{name}={numbers}" + (f"@{file[0]}:{file[1]}" if file is not None else "")
+
+
+def let_go(sock: socket.socket) -> None:
+    """Close it in a forked process, where no loop will ever say that it watches it no more.
+
+    uvloop has `close` wait for that.
+    """
+    if sock.fileno() >= 0:
+        os.close(sock.detach())
 
 
 class Heir:
@@ -116,12 +131,12 @@ class Heir:
         self._heard = heard
         self._line, theirs = socket.socketpair()
         self._line.setblocking(False)
-        named = [("line", [theirs]), *handed]
+        named: Handed = [("line", [theirs], None), *handed]
         try:
             self.process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
-                env={**os.environ, VARIABLE: "\n".join(map(_spell, named))},
-                pass_fds=[sock.fileno() for _, socks in named for sock in socks],
+                env={**os.environ, VARIABLE: "\n".join(_spell(*entry) for entry in named)},
+                pass_fds=[sock.fileno() for _, socks, _ in named for sock in socks],
                 cwd=_FOLDER,
                 process_group=0,  # or Ctrl-C would reach it twice: from the terminal, and from us
             )
@@ -141,7 +156,7 @@ class Heir:
 
     def disown(self) -> None:
         """In a process that was forked from the guardian: close the line."""
-        self._line.close()
+        let_go(self._line)
 
     def signal(self, number: int) -> None:
         """Pass a signal on."""
@@ -166,11 +181,3 @@ class Heir:
             self._line.close()
             self.process.wait()  # its end of the line is closed: it ends now
         self._heard(self)
-
-
-def signals() -> Iterable[signal.Signals]:
-    """Those that ask for a restart, where there are any."""
-    names = ["SIGHUP", "SIGUSR2"]
-    if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
-        names.remove("SIGHUP")  # who closes the window of a terminal wants no new server in it
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]

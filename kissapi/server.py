@@ -168,7 +168,11 @@ class Server:
         self._files: dict[str, sockets.File | None] = {}  # of Unix sockets, by path
         self._crowd: Any = None  # who has the connections: the service, or several loops
         self._loop: Any = None
+        self._life: Any = None  # the task that serves, if it is ours
+        self.begun: Any = None  # a future: whether it serves, once that is known
         self._stop_asked: Any = None
+        self._starting = False
+        self._cut = False  # told to stop while it started
         self._forced = False
         self._leaving = False
         self._bound: Handed = []  # the listening sockets, by what was asked for
@@ -204,11 +208,42 @@ class Server:
 
         await server.run()
         """
-        async with self:
-            await self._stop_asked
+        await self._begin()
+
+    def _begin(self) -> Any:
+        """A task that serves, from the start to the end; it can be stopped from now on."""
+        self._open()
+        self.begun = self._loop.create_future()
+        self._life = self._loop.create_task(self._live())
+        return self._life
+
+    def _open(self) -> None:
+        if self._loop is not None:
+            raise RuntimeError("this server is running already")
+        self._loop = running_loop()
+        self._stop_asked = self._loop.create_future()
+        self._life = None
+        self._starting = True
+        self._cut = self._forced = False
+
+    async def _live(self) -> None:
+        backend = self._backend()
+        try:
+            async with self:
+                self.begun.set_result(True)
+                await self._stop_asked
+        except backend.CancelledError:
+            if not self._cut or backend.cancelling() > 1:  # others want the end, too, and want to know of it
+                raise
+        finally:
+            if not self.begun.done():
+                self.begun.set_result(False)
 
     def stop(self) -> None:
-        """Ask a running server to stop gracefully, from any thread. A second call stops it at once."""
+        """Ask a running server to stop gracefully, from any thread. A second call stops it at once.
+
+        One that `loop()` or `run()` is about to start is told to let it be: `on_start` is cancelled.
+        """
         loop = self._loop
         if loop is not None:
             try:
@@ -230,6 +265,8 @@ class Server:
     def on_start(self, function: FunctionT) -> FunctionT:
         """Call `function()`, sync or async, before the first client is served; if it raises, nobody is.
 
+        Then, and if a signal cancels it, what `on_stop` has registered is called all the same.
+
         @server.on_start
         async def connect():
             MyRequest.database = await open_database()  # the request_class of this server
@@ -238,22 +275,35 @@ class Server:
         return function
 
     def on_stop(self, function: FunctionT) -> FunctionT:
-        """Call `function()`, sync or async, when the last client has gone; the last registered is first."""
+        """Call `function()`, sync or async, when the last client has gone; the last registered is first.
+
+        All of them are called, whatever one raises: that is a line in the log. They are called for a server
+        that could not start as well, so what one closes may not have been opened.
+        """
         self._on_stop.append(function)
         return function
 
     async def __aenter__(self) -> Server:
         """Start serving: `async with Server(port=0, router=router) as server: print(server.url)`."""
-        if self.service is not None:
-            raise RuntimeError("this server is running already")
+        if not self._starting:
+            self._open()
+        try:
+            await self._start()
+        except BaseException:
+            self._loop = None
+            raise
+        finally:
+            self._starting = False
+        return self
+
+    async def _start(self) -> None:
         if self.workers is not None:
             raise RuntimeError("workers are started by server.loop() or serve(…); this serves in one process")
         for name in ("max_requests", "max_memory"):
             if getattr(self.limits, name) is not None and self._shared is None:
                 raise ValueError(f"{name} is for workers, which can be replaced: Server(workers=1, {name}=…)")
-        self._forced = False
         self._leaving = self._shared is not None
-        loop = running_loop()
+        loop = self._loop
         backend = self._backend()
         if not isinstance(loop, backend.Loop):
             raise RuntimeError(
@@ -262,11 +312,13 @@ class Server:
         threads.limit = self.limits.max_threads
         most = self.limits.max_connections
         listening = self._bind() if self._shared is None else self._shared
+        log: logs.Log | None = None
         try:
             # With several loops, this one only accepts; its service has no connections.
             service, adopt = self._make_service(loop)
             crowd: Service | Loops = service
             service.on_closed = self._room_again
+            log = service.log
             for function in self._on_start:
                 await _call(function)
             if self.loops > 1:
@@ -282,13 +334,16 @@ class Server:
                 crowd = Loops(self.loops, self._make_service, run, closed)
                 adopt = crowd.adopt
         except BaseException:
+            self._starting = False
             for sock in listening:
                 sock.close()
+            if inheritance.line is None:  # else they are those of a server that goes on
+                self._remove_files()
+            if log is not None:  # what was opened is closed; why it could not start is what counts
+                await self._run_on_stop(log)
+                log.finish()
             raise
-        log = service.log
         self.router._serve(1)
-        self._loop = loop
-        self._stop_asked = loop.create_future()
         self._crowd = crowd
 
         share = self._share
@@ -306,7 +361,6 @@ class Server:
         self.service = service  # last: whoever sees it, sees the port too
         if self._shared is None:
             self._announce(log)
-        return self
 
     def _announce(self, log: logs.Log) -> None:
         if self._without_asyncio:
@@ -351,16 +405,37 @@ class Server:
             self.router._serve(-1)
             self.service = self._loop = None
             if not self._leaving:
-                for path, file in self._files.items():
-                    sockets.remove(path, file)
+                self._remove_files()
             try:
-                for function in reversed(self._on_stop):
-                    try:
-                        await _call(function)
-                    except Exception as error:
-                        service.log.error(f"on_stop: {function!r} failed", error)
+                left = await self._run_on_stop(service.log)
             finally:
                 service.log.finish()
+        if left is not None:
+            raise left
+
+    async def _run_on_stop(self, log: logs.Log) -> BaseException | None:
+        """Call them all. Gives the first error that is to end more than a function, if there was one."""
+        backend = self._backend()
+        left: BaseException | None = None
+        asked = backend.cancelling()
+        for function in reversed(self._on_stop):
+            try:
+                await _call(function)
+            except GeneratorExit:  # the loop has been closed
+                raise
+            except BaseException as error:
+                if isinstance(error, backend.CancelledError) and backend.cancelling() > asked:
+                    asked = backend.cancelling()  # it is not what the function waited for that was cancelled
+                    left = left or error
+                    continue
+                log.error(f"on_stop: {function!r} failed", error)
+                if isinstance(error, (SystemExit, KeyboardInterrupt)):
+                    left = left or error
+        return left
+
+    def _remove_files(self) -> None:
+        for path, file in self._files.items():
+            sockets.remove(path, file)
 
     def _backend(self) -> Any:
         if self.backend == "selectors":
@@ -419,13 +494,14 @@ class Server:
             for address in self.addresses:
                 if not listening and not address.path and address.fd < 0:
                     address = Address(self.host, self.port)  # they may have been set since
-                found = inheritance.take(address)
+                found, file = inheritance.take(address)
                 if not found:
                     found = sockets.listen(address, self.limits.backlog, self.unix_mode)
-                self._bound.append((str(address), found))
+                    file = sockets.file_of(address.path) if address.path else None
+                self._bound.append((str(address), found, file))
                 listening += found
                 if address.path:
-                    self._files[address.path] = sockets.file_of(address.path)
+                    self._files[address.path] = file
             self.router._check_addresses([sock.getsockname() for sock in listening])
         except OSError as error:
             for sock in listening:
@@ -441,12 +517,6 @@ class Server:
         elif not self.addresses[0].path:
             self.port = listening[0].getsockname()[1]
 
-    async def _until_stopped(self) -> None:
-        try:
-            await self._stop_asked
-        finally:
-            await self.__aexit__()
-
     def _leave(self) -> None:
         """Stop, and leave the sockets to others who have them."""
         self._leaving = True
@@ -458,6 +528,9 @@ class Server:
             self._forced = True
         else:
             self._stop_asked.set_result(None)
+            if self._starting and self._life is not None:
+                self._cut = True
+                self._life.cancel()
 
     def _room_again(self) -> None:
         if self._share is not None:

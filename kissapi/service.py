@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kissapi.log import Log
     from kissapi.router import Router
 
+CLEANUP = 1.0  # seconds that the `finally` blocks of a cancelled handler have when the server ends
 SLOW = 0.1  # seconds a handler may hold the loop before a warning names it: others feel more than that
 
 
@@ -72,6 +73,7 @@ class Service:
         self.is_gone = sockets.is_gone
         self.connections: set[Connection] = set()
         self.afters: set[Any] = set()  # tasks that go on after an answer
+        self.cancelled: set[Any] = set()  # tasks that have been told to end, and clean up
         self.on_closed: Callable[[], None] = _nothing
         self.parser_class = parser_class
         # What this parser has of the contract. Asked of a sample, for `parser_class` may be a function.
@@ -165,20 +167,34 @@ class Service:
     async def finish(self, forced: Callable[[], bool]) -> None:
         """Stop, and wait until the last client and what goes on after answers is gone, or `forced()`.
 
-        What has not ended after `shutdown_timeout` is cancelled.
+        What has not ended after `shutdown_timeout` is cancelled, and has `CLEANUP` for its `finally` blocks:
+        the rollback of a database is to get out.
         """
         try:
             self.stop()
             deadline = self.time() + self.limits.shutdown_timeout
-            while (self.connections or self.afters) and self.time() < deadline and not forced():
+            while self._at_work() and self.time() < deadline and not forced():
                 await sleep(0.01)
         finally:
             for connection in tuple(self.connections):
                 connection.abort("stopped")
             for task in tuple(self.afters):
-                task.cancel()
+                self.cancel(task)
             for _turn in range(3):  # connection_lost, the cancelled handlers, what their `finally` waits for
                 await sleep(0)
+            deadline = self.time() + CLEANUP
+            while self.cancelled and self.time() < deadline:
+                await sleep(0.01)
+
+    def _at_work(self) -> bool:
+        return bool(self.connections or self.afters or self.cancelled)
+
+    def cancel(self, task: Any) -> None:
+        """Tell a task to end, once: a second time would cut its `finally` blocks: see `finish`."""
+        if task not in self.cancelled:
+            self.cancelled.add(task)
+            task.add_done_callback(self.cancelled.discard)
+            task.cancel()
 
     # What becomes of requests
 
@@ -204,7 +220,7 @@ class Service:
     ) -> None:
         try:
             await as_coroutine_function(function)(*arguments)
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             self.log.failure(request, self.name_of(request), error)
 
     def unanswered(self, connection: Connection, request: Request, task: Any) -> None:

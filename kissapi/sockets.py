@@ -155,7 +155,7 @@ def file_of(path: str) -> File | None:
     if _is_abstract(path):
         return None
     try:
-        found = os.stat(path)
+        found = os.lstat(path)  # a link to it is no longer what we made
     except OSError:
         return None
     return found.st_dev, found.st_ino

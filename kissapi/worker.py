@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kissapi.program import Program
+from kissapi.restart import let_go
 
 if TYPE_CHECKING:
     from kissapi.server import Server
@@ -45,10 +46,17 @@ class Worker(Program):
         except OSError:
             pass  # it has died, which the line will say
 
-    def _begun(self) -> None:
+    async def _serve_all(self, loop: Any) -> None:
         self._line.setblocking(False)
-        self._loop.add_reader(self._line, self._hear)
+        loop.add_reader(self._line, self._hear)  # first: it may be told to stop while it begins
+        await super()._serve_all(loop)
+
+    def _begun(self) -> None:
         self.say(READY)
+
+    def _disown(self) -> None:
+        super()._disown()
+        let_go(self._line)
 
     def _hear(self) -> None:
         try:
@@ -59,7 +67,7 @@ class Worker(Program):
             words = b""
         if not words:
             self._loop.remove_reader(self._line)
-        if PING in words:
+        if PING in words and self._serving:  # the master warns of one that takes long to begin
             self.say(PING)
         if STOP in words or not words:  # without a master, nobody would go on in our place
             for server in self.servers:

@@ -20,14 +20,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from kissapi import sockets
+from kissapi import signals
 from kissapi.awaitables import running_loop, sleep
 from kissapi.backends.loop import running
 from kissapi.log import escape
-from kissapi.restart import signals as restart_signals
 from kissapi.share import Shares
 from kissapi.worker import ENOUGH, FAILED, LEAVE, PING, READY, STOP, Worker, WorkerProcess, how, memory_of
 
@@ -40,17 +39,16 @@ _YOUNG = 10.0  # seconds; what kills one so early will most likely kill the next
 _PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds until the next is forked, doubled each time one dies young
 _PINGS = 3  # that are not answered: it hangs
 _LOOK = 1.0  # seconds between two looks at the memory of the workers
-_LAST = 0.5  # seconds from SIGTERM to SIGKILL, where all is to end at once
+_LAST = 1.5  # seconds from SIGTERM to SIGKILL, where all is to end at once; CLEANUP of them for handlers
 
 
 class Workers:
     """`count` processes that serve `servers`: for a `Program`, all together are like one server."""
 
-    def __init__(self, servers: list[Server], count: int, disown: Callable[[], None]) -> None:
+    def __init__(self, servers: list[Server], count: int) -> None:
         self.servers = servers
         self.count = count
         self.workers: list[WorkerProcess] = []
-        self._disown = disown  # closes what else the master has, and a worker must not
         limits = [server.limits for server in servers]
         self._timeout = min(each.worker_timeout for each in limits)
         self._max_requests = _least(each.max_requests for each in limits)
@@ -62,7 +60,9 @@ class Workers:
         self._paused: Any = None  # a timer, while nobody is forked
         self._timers: dict[str, Any] = {}
         self._failed = ""  # why they cannot begin
+        self._loop: Any = None
         self._serving = self._stopping = self._leaving = False
+        self._told = False  # to stop, before they serve
 
     # What a program asks of a server
 
@@ -70,8 +70,22 @@ class Workers:
     def _bound(self) -> Handed:
         return [entry for server in self.servers for entry in server._bound]
 
-    async def __aenter__(self) -> Workers:
+    def _begin(self) -> Any:
+        """A task that serves, from the start to the end; it can be stopped from now on."""
         self._loop = running_loop()
+        self.begun = self._loop.create_future()  # whether they serve, once that is known
+        return self._loop.create_task(self._live())
+
+    async def _live(self) -> None:
+        try:
+            async with self:
+                self.begun.set_result(True)
+                await self._gone
+        finally:
+            if not self.begun.done():
+                self.begun.set_result(False)
+
+    async def __aenter__(self) -> Workers:
         self._begun = self._loop.create_future()  # done once all are ready, or it has come to nothing
         self._gone = self._loop.create_future()  # done when the last has ended
         self.log = self.servers[0]._make_log()
@@ -111,6 +125,8 @@ class Workers:
             )
             for server in self.servers:
                 server._announce(self.log)
+        if self._told:
+            self._end(STOP)
         if self._max_memory is not None:
             self._look()
         self._mend()  # if one has ended this very moment
@@ -122,22 +138,17 @@ class Workers:
         await self._gone
         if not self._leaving:
             for server in self.servers:
-                for path, file in server._files.items():
-                    sockets.remove(path, file)
+                server._remove_files()
         self._quiet()
 
-    async def _until_stopped(self) -> None:
-        try:
-            await self._gone
-        finally:
-            await self.__aexit__()
-
     def stop(self) -> None:
-        """Stop all of them, from any thread or a signal handler; the second time at once."""
-        self._loop.call_soon_threadsafe(self._ask_to_stop)
+        """Stop all of them; the second time at once."""
+        if self._loop is not None:  # else they have not begun
+            self._ask_to_stop()
 
     def _ask_to_stop(self) -> None:
         if not self._serving:
+            self._told = True
             if not self._begun.done():
                 self._begun.set_result(None)
         elif not self._stopping:
@@ -175,6 +186,8 @@ class Workers:
         self._end_at_once()
         while self.workers:
             await sleep(0.01)
+        for server in self.servers:
+            server._remove_files()
         self._quiet()
 
     def _close(self) -> None:
@@ -383,16 +396,12 @@ class Workers:
         """Let go of what is the master's."""
         atexit._clear()  # what it registered is for its end: to remove its temporary files, for example
         running.loop = None
-        self._loop._close()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        for number in restart_signals():
-            signal.signal(number, _ignore)  # before it has its own handler, it would be killed by one
+        self._loop._close()  # which puts back SIGCHLD, too
+        signals.keep()  # before it has its own handlers, it would be killed by one that is for the master
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.setpgid(0, 0)  # or Ctrl-C would reach it twice: from the terminal, and from the master
         for worker in self.workers:
             worker.line.close()  # or it would never hear that the master has died
-        self._disown()
         os.environ.pop("NOTIFY_SOCKET", None)
 
 
@@ -406,7 +415,3 @@ def _flush() -> None:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             pass  # closed, or never there
-
-
-def _ignore(number: int, frame: object) -> None:
-    pass

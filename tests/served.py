@@ -72,6 +72,9 @@ class Served:
 
     def stop(self) -> int:
         """Ask it to end as an operator does, and give its exit code."""
+        assert self.process.stdout is not None
+        if self.process.stdout.closed:  # it has been asked before
+            return int(self.process.returncode)
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGTERM)
         try:

@@ -80,18 +80,19 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.workers": (
         (
             "atexit gc os signal socket sys threading traceback .awaitables .backends.loop .log .restart"
-            " .share .sockets .worker"
+            " .share .signals .worker"
         ),
         "the master of several processes",
     ),
-    "kissapi.worker": ("os signal socket .program", "one of them: a program that has a master"),
+    "kissapi.worker": ("os signal socket .program .restart", "one of them: a program that has a master"),
     "kissapi.share": ("mmap", "how many clients each worker has, where all of them see it"),
     "kissapi.loops": ("socket threading .awaitables .service", "several event loops, each in its thread"),
     "kissapi.sockets": ("array errno os select socket stat struct sys", "binding and accepting"),
-    "kissapi.restart": ("os signal socket subprocess sys", "a new process that takes the sockets over"),
+    "kissapi.restart": ("os socket subprocess sys .sockets", "a new process that takes the sockets over"),
+    "kissapi.signals": ("os signal sys threading", "who heeds a signal, and in which process"),
     "kissapi.program": (
-        "os signal socket threading time .awaitables .backends.loop .notify .restart .workers",
-        "a process that serves: signals, restart, end",
+        "os signal threading time .awaitables .backends.loop .notify .restart .signals .workers",
+        "a process that serves: restart, end",
     ),
     "kissapi.server": (
         (
@@ -128,7 +129,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "kissapi.__main__": (
         (
             "argparse os sys .extras.json_log .extras.routes .flags .limits .program .reload .router .server"
-            " .target"
+            " .signals .target"
         ),
         "the command line",
     ),
@@ -171,17 +172,17 @@ DOORS: dict[str, str] = {
     "uvloop": "kissapi.backends.asyncio",
     "selectors": "kissapi.backends.poll kissapi.backends.epoll kissapi.backends.asyncio",
     "socket": (
-        "kissapi.sockets kissapi.notify kissapi.loops kissapi.program kissapi.restart"
+        "kissapi.sockets kissapi.notify kissapi.loops kissapi.restart"
         " kissapi.workers kissapi.worker"
         " kissapi.trust kissapi.proxy_protocol"
         " kissapi.backends.asyncio kissapi.backends.loop kissapi.backends.selectors kissapi.backends.tls"
     ),
     "threading": (
-        "kissapi.codec kissapi.threads kissapi.program kissapi.loops kissapi.reload kissapi.watch"
-        " kissapi.workers kissapi.backends.loop"
+        "kissapi.codec kissapi.threads kissapi.program kissapi.loops kissapi.reload kissapi.signals"
+        " kissapi.watch kissapi.workers kissapi.backends.loop"
     ),
     "signal": (
-        "kissapi.program kissapi.restart kissapi.workers kissapi.worker kissapi.reload kissapi.backends.loop"
+        "kissapi.signals kissapi.program kissapi.workers kissapi.worker kissapi.reload kissapi.backends.loop"
     ),
 }
 

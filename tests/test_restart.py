@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -198,3 +199,31 @@ def test_what_systemd_has_opened_is_handed_on(tmp_path: Path, backend: str) -> N
         second = wait_for_another(served, first)
         os.kill(served.process.pid, signal.SIGHUP)
         assert wait_for_another(served, second) != first
+
+
+@pytest.mark.parametrize("when", [0, 1, 2, None], ids=["before", "between", "after", "never"])
+@pytest.mark.parametrize("what", ["a file", "a socket"])
+def test_a_unix_path_that_is_no_longer_ours_is_left_alone(
+    tmp_path: Path, backend: str, when: int | None, what: str
+) -> None:
+    path = tmp_path / "app.sock"
+    before = APP.format(backend=backend, top="").partition("serve(Server")[0]
+    (tmp_path / "app.py").write_text(
+        f'{before}serve(Server(bind=["127.0.0.1:0", "unix:{path}"], **options))\n'
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        with Served([sys.executable, tmp_path / "app.py"], env=env) as served:
+            last = pid(served)
+            for restarts in range(3):
+                if restarts == when:
+                    path.unlink()
+                    path.write_text("") if what == "a file" else other.bind(str(path))
+                    taken = path.lstat().st_ino
+                if restarts < 2:
+                    os.kill(served.process.pid, signal.SIGHUP)
+                    last = wait_for_another(served, last)
+        if when is None:
+            assert not path.exists()
+        else:
+            assert path.lstat().st_ino == taken

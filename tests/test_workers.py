@@ -323,7 +323,7 @@ def test_a_second_signal_ends_all_at_once(tmp_path: Path, backend: str) -> None:
         time.sleep(0.1)
         begin = time.monotonic()
         assert served.stop() == 0  # by a second signal
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 4  # 1.5 s of them the patience of the master
     assert not any(map(alive, workers))
 
 

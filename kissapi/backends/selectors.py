@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kissapi.backends.loop import CancelledError as CancelledError
 from kissapi.backends.loop import Loop, Task
 from kissapi.backends.poll import READ, WRITE
 from kissapi.connection import Connection
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 HIGH_WATER = 64 * 1024  # unsent bytes from which on the connection is asked to write no more …
 LOW_WATER = 16 * 1024  # … until no more than these are left
+
+
+def cancelling() -> int:
+    """How many times the running task has been asked to end: never, but for a start that is cut."""
+    return 0
 
 
 def run(main: Coroutine[Any, Any, None], loop_factory: None = None) -> None:

@@ -141,7 +141,9 @@ class Session:
     def connection_lost(self, error: Exception | None) -> None:
         self._end(BROKEN)
         if self.task is not None:
-            self.timer = self.service.loop.call_later(self.service.limits.shutdown_timeout, self.task.cancel)
+            self.timer = self.service.loop.call_later(
+                self.service.limits.shutdown_timeout, self.service.cancel, self.task
+            )
 
     def tick(self, now: float) -> None:
         connection, terms = self.connection, self.terms
