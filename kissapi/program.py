@@ -79,12 +79,12 @@ class Program:
         _running.add(self)
         signals.keep()  # importing asyncio takes 40 ms, and more on a busy machine
         try:
-            backend = first._backend()
-        except ImportError as error:
-            if not _in_main_thread():
-                raise
-            raise SystemExit(f"kissapi: {error}") from None
-        try:
+            try:
+                backend = first._backend()
+            except ImportError as error:
+                if not signals.in_main_thread():
+                    raise
+                raise SystemExit(f"kissapi: {error}") from None
             if self._workers is not None:
                 self._run_master(self._workers)
             else:
