@@ -368,8 +368,8 @@ class Server:
         log.info(f"Serving on {self.url}")
         for address in self.addresses[1:]:
             log.info(f"Serving on {address} as well")
-        for path in [address.path for address in self.addresses if self.unix_mode is None and address.path]:
-            if mode := sockets.closed_to_others(path):
+        for path, file in self._files.items():
+            if self.unix_mode is None and (mode := sockets.closed_to_others(path, file)):
                 log.info(
                     f"unix:{path} has mode {mode}: programs of other users, such as nginx, cannot connect; "
                     "unix_mode=0o660 (--unix-mode 660) lets in those of its group, 0o666 all"

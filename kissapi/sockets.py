@@ -115,12 +115,13 @@ def _why_taken(path: str) -> str:
     return "is in use: stop the program that listens there"
 
 
-def closed_to_others(path: str) -> str:
-    """The mode of the Unix socket at `path`, in octal, if other users may not connect; else nothing.
+def closed_to_others(path: str, file: File | None) -> str:
+    """The mode of the Unix socket at `path`, in octal, if it is still `file` and other users may not connect.
 
-    To connect takes permission to write (unix(7)); the usual umask, 022, gives that to the owner alone.
+    Else nothing. To connect takes permission to write (unix(7)); the usual umask, 022, gives that to the
+    owner alone.
     """
-    kind = _kind_of(path)
+    kind = _kind_of(path) if file is not None and file_of(path) == file else None
     return "" if kind is None or kind & stat.S_IWOTH else f"{stat.S_IMODE(kind):03o}"
 
 

@@ -228,3 +228,5 @@ def test_a_unix_path_that_is_no_longer_ours_is_left_alone(
             assert not path.exists()
         else:
             assert path.lstat().st_ino == taken
+    # Who may connect is said of a socket of ours alone.
+    assert served.output.count("cannot connect") == (3 if when is None else when + 1)
