@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _UNFIT = frozenset(';,"\\ \t\r\n')  # RFC 6265 §4.1.1; other control characters no header may hold
 _SAME_SITE = ("Strict", "Lax", "None")
+_LONGEST = 4096  # bytes of name and value (RFC 6265bis)
 
 
 def cookie_field(
@@ -41,9 +42,11 @@ def cookie_field(
         raise ValueError(f"a cookie may not contain spaces, quotes, commas, semicolons: {name}={value}")
     if max_age is not None and (isinstance(max_age, bool) or not isinstance(max_age, int)):
         raise ValueError(f"max_age is a number of seconds, not {max_age!r}")
-    if path is not None and not path.startswith("/"):
+    if len(f"{name}{value}".encode(errors="surrogatepass")) > _LONGEST:
+        raise ValueError(f"browsers refuse this cookie: {name} and its value have more than {_LONGEST} bytes")
+    if path is not None and not (isinstance(path, str) and path.startswith("/")):
         raise ValueError(f"path begins with /, or is None for that of the request, not {path!r}")
-    if domain is not None and not domain.strip("."):
+    if domain is not None and not (isinstance(domain, str) and domain.strip(".")):
         raise ValueError(f"domain is a name, or None for this host alone, not {domain!r}")
     if same_site is not None:
         same_site = same_site.title() if isinstance(same_site, str) else same_site

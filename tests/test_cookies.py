@@ -61,6 +61,7 @@ COOKIES: list[tuple[str, str, dict[str, Any], str]] = [
         {"secure": True, "path": "/x"},
         "__Secure-a=1; Path=/x; SameSite=Lax; Secure; HttpOnly",
     ),
+    ("a", "1" * 4095, {}, f"a={'1' * 4095}; Path=/; SameSite=Lax; HttpOnly"),
     ("__Hostess", "1", {}, "__Hostess=1; Path=/; SameSite=Lax; HttpOnly"),
 ]
 
@@ -104,6 +105,16 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[Exception], str]] = [
         "path begins with /, or is None for that of the request, not 'app'",
     ),
     ("a", "x", {"path": ""}, ValueError, "path begins with /"),
+    (
+        "a",
+        "x",
+        {"path": True},
+        ValueError,
+        "path begins with /, or is None for that of the request, not True",
+    ),
+    ("a", "x", {"domain": True}, ValueError, "domain is a name, or None for this host alone, not True"),
+    ("a", "x" * 4096, {}, ValueError, "a and its value have more than 4096 bytes"),
+    ("a", "é" * 2048, {}, ValueError, "a and its value have more than 4096 bytes"),
     ("a", "x", {"domain": ""}, ValueError, "domain is a name, or None for this host alone, not ''"),
     ("a", "x", {"same_site": "bogus"}, ValueError, "same_site is 'Strict', 'Lax', 'None', or None"),
     ("a", "x", {"same_site": False}, ValueError, "same_site is 'Strict', 'Lax', 'None', or None"),
