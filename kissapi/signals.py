@@ -26,16 +26,22 @@ _masks = threading.local()  # what a thread that forks blocked before
 
 def ends() -> list[signal.Signals]:
     """Those that ask for the end."""
-    return [each for each in (signal.SIGINT, signal.SIGTERM) if each is signal.SIGTERM or not _ignored(each)]
+    found = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and _in_a_terminal():
+        found.append(signal.SIGHUP)
+    return [each for each in found if each is signal.SIGTERM or not _ignored(each)]
 
 
 def restarts() -> list[signal.Signals]:
     """Those that ask for a restart, where there are any."""
-    names = ["SIGHUP", "SIGUSR2"]
-    if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
-        names.remove("SIGHUP")  # a terminal whose window is closed wants no new server in it
+    names = ["SIGUSR2"] if _in_a_terminal() else ["SIGHUP", "SIGUSR2"]
     found = [getattr(signal, name) for name in names if hasattr(signal, name)]
     return [each for each in found if not _ignored(each)]
+
+
+def _in_a_terminal() -> bool:
+    """Whether SIGHUP says that its window is closed, which wants no new server in it."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def _ignored(number: signal.Signals) -> bool:

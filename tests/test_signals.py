@@ -178,6 +178,24 @@ def test_what_is_ignored_at_the_start_stays_so(tmp_path: Path, loop: str, worker
     assert "pid " not in started.output.split("taken over")[1]
 
 
+@pytest.mark.parametrize("workers", WORKERS)
+def test_a_terminal_that_is_closed_stops_it(tmp_path: Path, loop: str, workers: int | None) -> None:
+    path = tmp_path / "app.sock"
+    more = "server.on_stop(lambda: say('closed'))"
+    file = write(tmp_path, loop, more, workers=workers, bind=f"unix:{path}")
+    window, terminal = os.openpty()
+    try:
+        with Started("sh", "-c", f'exec "$@" <{os.ttyname(terminal)}', "sh", sys.executable, file) as started:
+            started.wait_for("Serving on")
+            started.send(signal.SIGHUP)
+            assert started.end() == 0
+    finally:
+        os.close(window)
+        os.close(terminal)
+    assert started.output.splitlines()[-1] == "closed"
+    assert not path.exists()
+
+
 def test_sigterm_is_heeded_even_so(tmp_path: Path, loop: str) -> None:
     with Started(*ignoring("TERM", write(tmp_path, loop, ""))) as started:
         started.wait_for("Serving on")
