@@ -52,6 +52,7 @@ def test_head_is_get_without_the_body(public: Path, parser_class: Any) -> None:
     for path in ("/text.txt", "/big.bin", "/empty/nothing.txt", "/", "/nowhere", "/docs"):
         status, fields, _ = ask(static("/", public), path, parser_class=parser_class)
         answer = ask(static("/", public), path, "Range: bytes=1-2", method="HEAD", parser_class=parser_class)
+        fields["date"] = answer[1]["date"]  # a second may have passed
         assert answer == (status, fields, b"")
 
 
