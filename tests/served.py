@@ -35,7 +35,7 @@ class Served:
             command,
             cwd=cwd,
             env=env,
-            encoding="utf-8",
+            bufsize=0,  # `communicate` would miss what a buffer has read ahead
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -50,7 +50,7 @@ class Served:
 
     def _port(self) -> int:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
+        while line := self.process.stdout.readline().decode():
             self.output += line
             if found := START.match(line.rstrip()):
                 return int(found[1])
@@ -78,10 +78,10 @@ class Served:
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGTERM)
         try:
-            self.output += self.process.communicate(timeout=self.seconds)[0]
+            self.output += self.process.communicate(timeout=self.seconds)[0].decode()
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.output += self.process.communicate()[0]
+            self.output += self.process.communicate()[0].decode()
             raise AssertionError(f"did not end {self.seconds} s after SIGTERM:\n{self.output}") from None
         return self.process.returncode
 
