@@ -76,7 +76,7 @@ class Started:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            encoding="utf-8",
+            bufsize=0,  # `communicate` would miss what a buffer has read ahead
         )
         self.output = ""
 
@@ -90,7 +90,7 @@ class Started:
     def wait_for(self, words: str) -> str:
         """The first line that has `words` in it."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
+        while line := self.process.stdout.readline().decode():
             self.output += line
             if words in line:
                 return line
@@ -101,7 +101,7 @@ class Started:
 
     def end(self, seconds: float = 10) -> int:
         """Its exit code."""
-        self.output += self.process.communicate(timeout=seconds)[0]
+        self.output += self.process.communicate(timeout=seconds)[0].decode()
         return self.process.returncode
 
 

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -48,13 +48,19 @@ class Served:
         finally:
             too_late.cancel()
 
-    def _port(self) -> int:
+    def lines(self) -> Iterator[str]:
+        """What it prints, line by line, until it has ended."""
         assert self.process.stdout is not None
-        while line := self.process.stdout.readline().decode():
+        while line := self.process.stdout.readline():
+            yield line.decode()
+
+    def _port(self) -> int:
+        for line in self.lines():
             self.output += line
             if found := START.match(line.rstrip()):
                 return int(found[1])
         self.process.wait()
+        assert self.process.stdout is not None
         self.process.stdout.close()
         raise AssertionError(f"no start line within {self.seconds} s, but:\n{self.output}")
 

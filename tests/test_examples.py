@@ -169,8 +169,7 @@ class Program(Served):
 
     def _port(self) -> int:
         """From the line of RUNNER, for a log may go elsewhere; 0 for a program that serves nobody."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.lines():
             if line.startswith("port "):
                 return int(line.split()[1])
             self.output += line

@@ -503,8 +503,7 @@ if __name__ == "__main__":
 
 def other_port(served: Served) -> int:
     """The port of the second start line."""
-    assert served.process.stdout is not None
-    return int(re.findall(r":(\d+)$", served.process.stdout.readline().decode())[0])
+    return int(re.findall(r":(\d+)$", next(served.lines()))[0])
 
 
 # What cannot be
