@@ -14,6 +14,12 @@ class Context:
     def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return function(*args, **kwargs)
 
+    def copy(self) -> Context:
+        return self
+
+    def items(self) -> tuple[()]:
+        return ()
+
 
 def copy_context() -> Context:
     return Context()

@@ -23,3 +23,6 @@ class SimpleQueue(Generic[T]):
     def get(self) -> T:
         self._count.acquire()
         return self._items.popleft()
+
+    def empty(self) -> bool:
+        return not self._items

@@ -2,29 +2,30 @@
 
     bytes → parser → connection → router → hooks → handler → response → bytes
 
-parser.py       the parser contract; HttpParser; the one door to httptools
+core/           the flow of a request, whatever the protocol: connection, dispatch, hooks, Fail
+contract.py     what a class of parsers has of the parser contract
+parser.py       HttpParser; the one door to httptools
 head.py         a whole head of the usual form, read at one look
 request_line.py method, target, version
 host.py         host and port of a Host field or a URL
 framing.py      where a message ends; its body
-connection.py   the state machine of one client: bytes in, requests in order, responses out
-answer.py       what becomes of a handler's result: bytes, or a stream that follows
-stream.py       an answer that goes out as it is made
-upload.py       a body that a handler takes as it comes
+connection.py   limits of time on the connection of the core
+upgrade.py      a connection that is another protocol's
+encoder.py      what becomes of a handler's result in HTTP: bytes, or a sender
+body_writer.py  an answer that goes out as it is made
+body_reader.py  a body that a handler takes as it comes
 request.py      what was asked
+response.py     what is answered, and its head
 headers.py      fields, looked up in any case, checked when set
 codec.py        percent-encoding, queries, JSON
 cookies.py      the field that sets a cookie
 router.py       what is registered: routes, hooks, mounted routers
 path.py         the pattern of a route, as segments
-dispatch.py     a router compiled into a table: method and path → the coroutine that answers; 404, 405
-hooks.py        before + handler + after, composed into one callable, once per route
-response.py     what is answered, and its bytes
-errors.py       what routers answer in place of what is raised
-fail.py         Fail, the exception that is an answer
+dispatch.py     what HTTP adds to the way of a request: escapes, HEAD, OPTIONS, limits of bodies
+handlers.py     whatever function an app registers, as a coroutine function
 limits.py       every number, with its reason
 log.py          lines for people
-service.py      what one event loop serves: compiled routes, open connections, the tick
+service.py      what one event loop serves over HTTP: limits, logs, the tick, the stop
 address.py      where a server listens, as people write it
 sockets.py      binding and accepting
 notify.py       what systemd is told
@@ -49,7 +50,7 @@ backends/       asyncio.py (with epoll.py), selectors.py (with loop.py, poll.py)
 """
 
 from kissapi.awaitables import sleep, to_thread
-from kissapi.fail import Fail
+from kissapi.core import Fail
 from kissapi.headers import Headers
 from kissapi.parser import HttpParser
 from kissapi.program import serve

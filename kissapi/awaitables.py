@@ -1,7 +1,7 @@
-"""What a handler can await on every backend.
+"""What a handler can await on every backend: `sleep`, `to_thread`, and the steps of sync iterators.
 
-Law: written once, in words of asyncio (`create_future`, `call_later`, `call_soon_threadsafe`) that both loops
-speak.
+Written once, with the methods of asyncio's loop that both loops have: `create_future`, `call_later`,
+`call_soon_threadsafe`. `kissapi.handlers` runs a plain `def` by `in_thread_of`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from kissapi.threads import Threads, copy_context
+from kissapi.threads import Place, Threads, copy_context
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ async def sleep(seconds: float) -> None:
     await kissapi.sleep(0.5)
     """
     if seconds != seconds:
-        raise ValueError("nobody can sleep for NaN seconds")  # in a queue of timers it would stop the loop
+        raise ValueError("seconds must be a number, not NaN")  # in a queue of timers it would stop the loop
     loop = running_loop()
     future = loop.create_future()
     if seconds <= 0:
@@ -65,21 +65,90 @@ async def to_thread(function: Callable[..., T], *args: Any) -> T:
 
         rows = await kissapi.to_thread(database.execute, "SELECT 1")
     """
+    return await _in_thread(None, copy_context(), function, args)  # type: ignore[no-any-return]
+
+
+async def in_thread_of(request: Any, function: Callable[..., T], *args: Any) -> T:
+    """`to_thread` for what works for `request`, always in the same thread, which others use as well.
+
+    Context variables that `function` sets are set here, too: a request has one context.
+    """
+    context = copy_context()
+    try:
+        return await _in_thread(_place_of(request), context, function, args)  # type: ignore[no-any-return]
+    finally:
+        for variable, value in context.items():
+            if variable.get(_UNSET) is not value:
+                variable.set(value)
+
+
+class Pieces:
+    """What a sync iterator gives, one after the other. It may block, so it runs in the thread of `request`.
+
+    All its steps, and its closing, have one thread and one context: what is bound to a thread, as sqlite3 is,
+    works in a generator, and so do context variables.
+    """
+
+    __slots__ = ("_body", "_context", "_place")
+
+    def __init__(self, body: Any, request: Any) -> None:
+        self._body = body
+        self._context = copy_context()
+        self._place = _place_of(request)
+        self._place.stay()
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> Any:
+        piece = await _in_thread(self._place, self._context, next, (self._body, _UNSET))
+        if piece is _UNSET:
+            raise StopAsyncIteration
+        return piece
+
+    async def aclose(self) -> None:
+        """Close the iterator, in its thread."""
+        try:
+            if hasattr(self._body, "close"):
+                await _in_thread(self._place, self._context, self._body.close, (), needed=True)
+        finally:
+            self._place.leave()
+
+
+_UNSET: Any = object()
+
+
+def _place_of(request: Any) -> Place:
+    """Where the calls for `request` run."""
+    if request._place is None:
+        request._place = Place()
+    return request._place  # type: ignore[no-any-return]
+
+
+async def _in_thread(
+    place: Place | None, context: Any, function: Any, args: tuple[Any, ...], needed: bool = False
+) -> Any:
+    """Call `function` in a worker thread, that of `place`; if `needed`, though the result is not."""
     loop = running_loop()
     future = loop.create_future()
+    call = partial(_call, loop, future, context, function, args, needed)
     # A loop of tests has no threads: there a call is made at once.
-    submit = getattr(loop, "submit", threads.submit)
-    submit(partial(_call, loop, future, copy_context(), function, args))
+    if hasattr(loop, "submit"):
+        loop.submit(call)
+    else:
+        threads.submit(call, place)
     try:
-        return await future  # type: ignore[no-any-return]
+        return await future
     finally:
-        del future  # an error that is raised from it holds this frame, which would hold it: a cycle
+        del future, call  # an error that is raised from it holds this frame, which would hold it: a cycle
 
 
-def _call(loop: Any, future: Any, context: Any, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def _call(
+    loop: Any, future: Any, context: Any, function: Callable[..., Any], args: tuple[Any, ...], needed: bool
+) -> None:
     """In the worker thread."""
-    if future.cancelled():
-        return  # whoever waited has gone while this call stood in the queue
+    if future.cancelled() and not needed:
+        return  # the coroutine that waited was cancelled while this call was in the queue
     result: Any = None
     error: BaseException | None = None
     try:
@@ -93,14 +162,14 @@ def _call(loop: Any, future: Any, context: Any, function: Callable[..., Any], ar
     try:
         loop.call_soon_threadsafe(_settle, future, result, error)
     except RuntimeError:
-        pass  # the loop was closed meanwhile, and with it all that waited
+        pass  # the loop has been closed, and no coroutine waits
     finally:
         del error, future  # the error holds this frame: another cycle
 
 
 def _settle(future: Any, result: Any, error: BaseException | None) -> None:
     if future.done():
-        return  # whoever waited was cancelled
+        return  # the coroutine that waited was cancelled
     if error is None:
         future.set_result(result)
     else:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-from kissapi.fail import Fail
+from kissapi.core import Fail
 
 # An octet that is no UTF-8, as Python has it (PEP 383), and the character of ISO-8859-1 that it stands for.
 _OCTETS_OF_OLD = {0xDC00 + octet: octet for octet in range(0x80, 0x100)}

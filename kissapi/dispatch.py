@@ -1,239 +1,152 @@
-"""Dispatch: a router compiled into a table; request → the coroutine that answers it.
+"""Dispatch: what HTTP adds to the dispatch of the core: escaped paths, HEAD, OPTIONS and Allow, body limits.
 
-Law: matching goes segment by segment through a tree, so its cost does not grow with the number of routes.
-At each segment a literal beats a typed parameter, that beats an untyped one, that beats the rest of the path;
-among equals the first registered is tried first, and a branch that leads nowhere lets the search go on.
-Paths without parameters skip the tree: they are looked up whole. Where only the last segment is a parameter,
-the place above it is: that is where the search would come first.
+A path of literals and one last parameter is looked up without a search, with the result that the search of
+the core would find first. Each event loop compiles its own table, in its own thread: on free-threaded
+Python, objects that another thread made cost 2.5 times as much to touch.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kissapi import codec
-from kissapi.errors import answer_errors
-from kissapi.fail import Fail
+from kissapi import core
+from kissapi.body_reader import BodyReader
+from kissapi.core import Fail, compose
 from kissapi.framing import too_large
-from kissapi.hooks import Call, compose
+from kissapi.handlers import as_coroutine_function
 from kissapi.limits import Limits
 from kissapi.path import TYPES, canonical_literal, check_names
 from kissapi.response import Response
 
 if TYPE_CHECKING:
+    from kissapi.core.hooks import Call, Errors
     from kissapi.request import Request
     from kissapi.router import Route, Router
 
 
-class Target:
-    """Where a method leads: the composed call, and the names of the captured parameters.
+class Target(core.Target):
+    """Where a method leads; `max_body` is how many bytes of body it takes, `errors` its error handlers."""
 
-    `max_body` is how many bytes of body it takes, `most` what the parser lets pass for the sake of others.
-    """
-
-    __slots__ = ("call", "max_body", "names", "route", "stream")
-
-    def __init__(self, route: Route, max_body: int, most: int) -> None:
-        check_names(route.segments, route.path)
-        self.route = route
-        self.call: Call = compose(route.handler, route.before, route.after)
-        tables = [router._on_error for router in reversed(route.chain) if router._on_error]
-        if tables:
-            self.call = answer_errors(self.call, tables)
-        self.stream = route.stream
-        self.max_body = max_body if route.max_body is None else route.max_body
-        if self.max_body < most:
-            self.call = _limited(self.call, self.max_body)
-        self.names = tuple(segment.text for segment in route.segments if segment.kind != "literal")
+    def __init__(self, route: Route, call: Call, max_body: int, errors: list[Errors]) -> None:
+        super().__init__(route, call)
+        self.max_body = max_body
+        self.errors = errors
 
 
-Leaf = dict[str, Target]  # by method
-_NOTHING: Leaf = {}
+class Dispatch(core.Dispatch):
+    """The compiled table of a router. Raises what is wrong with the routes as a whole."""
 
-
-class Node:
-    """One place in the tree: what may come next, in order of precedence, and what ends here."""
-
-    __slots__ = ("leaf", "literals", "rest", "typed", "untyped")
-
-    def __init__(self) -> None:
-        self.leaf: Leaf = {}
-        self.literals: dict[str, Node] = {}
-        self.typed: dict[str, tuple[Callable[[str], Any], Node]] = {}
-        self.untyped: Node | None = None
-        self.rest: Leaf = {}
-
-
-class Dispatch:
-    """The compiled table of a router. Raises what is wrong with the routes as a whole.
-
-    Each event loop compiles its own, in its own thread: on free-threaded Python, objects that another thread
-    made cost 2.5 times as much to touch.
-    """
+    converters = TYPES
 
     def __init__(self, router: Router, max_body: int = Limits.max_body) -> None:
         routes = list(router.routes())
+        self.limit = max_body
         self.max_body = max([max_body, *(route.max_body or 0 for route in routes)])
         self.rules = any(route.stream or route.max_body is not None for route in routes)
-        self.on_error = router._on_error
-        self.tree = Node()
-        self.exact: dict[str, Leaf] = {}  # leaves without parameters, by their whole path
-        self.places: dict[str, Node] = {}  # nodes above a parameter that have none above them, likewise
-        self.methods = {"OPTIONS"}  # all that is answered anywhere
-        leaves: list[Leaf] = []
-        for route in routes:
-            leaf = self._leaf(route)
-            if route.method in leaf:
-                warnings.warn(f"{route.method} {route.path} is there twice; the last one wins", stacklevel=2)
-            leaf[route.method] = target = Target(route, max_body, self.max_body)
-            if not target.names:
-                self.exact[route.path] = leaf
-            leaves.append(leaf)
-        for leaf in leaves:
+        self.errors = _answers([router._on_error])
+        self.methods = {"OPTIONS"}  # all methods of all routes
+        super().__init__(routes)
+        self.places = dict(_places(self.tree, ""))
+        for leaf in _leaves(self.tree):
             if "GET" in leaf:
                 leaf.setdefault("HEAD", leaf["GET"])
             self.methods.update(leaf)
 
-    def handle(self, request: Request) -> Coroutine[Any, Any, Any]:
-        """The coroutine that answers `request`. Raises `Fail`: 404, or 405 with Allow."""
-        target = self.exact.get(request.path, _NOTHING).get(request.method)
-        if target is None:
-            try:
-                return self._search(request)
-            except Fail as fail:
-                if not self.on_error:
-                    raise
-                return answer_errors(_raising(fail), [self.on_error])(request)
-        return target.call(request)
+    def compile(self, route: Route) -> Target:
+        check_names(route.segments, route.path)
+        errors = _answers(route.errors)
+        call = compose(as_coroutine_function(route.handler), route.before, route.after, errors)
+        if route.stream:
+            call = _streamed(call)
+        max_body = self.limit if route.max_body is None else route.max_body
+        if max_body < self.max_body:
+            call = _limited(call, max_body)
+        return Target(route, call, max_body, errors)
 
-    def _search(self, request: Request) -> Coroutine[Any, Any, Any]:
-        path, method = request.path, request.method
+    def find(self, request: Any) -> Any:
+        path = request.path
         if "%" in path or not path.isascii():  # escaped, or what a parser of another protocol may give
             if path.startswith("/"):
-                request.path = path = canonical_literal(path)
+                request.path = canonical_literal(path)
         else:
             place, _, segment = path.rpartition("/")
-            node = self.places.get(place)
-            if node is not None and segment:
-                value: Any = segment
-                child = node.untyped
-                for convert, typed in node.typed.values():
-                    converted = convert(segment)
-                    if converted is not None:
-                        value, child = converted, typed
-                        break
-                target = child.leaf.get(method) if child is not None else None
-                if target is not None:
-                    request.params = {target.names[0]: value}
-                    return target.call(request)
-        allowed: set[str] = set()
+            for convert, child in self.places.get(place, ()) if segment else ():
+                value = convert(segment)
+                if value is not None:
+                    target = child.leaf.get(request.method)
+                    if target is not None:
+                        request.params = {target.names[0]: value}
+                        return target
+                    break
         if path.startswith("/"):
-            captured: list[Any] = []
-            target = _find(self.tree, path.split("/"), 1, method, captured, allowed)
-            if target is not None:
-                request.params = dict(zip(target.names, captured, strict=True))
-                return target.call(request)
-            allowed.discard("OPTIONS")  # a handler of it for every path, as CORS has, makes no path exist
-        elif path == "*" and method == "OPTIONS":
-            allowed = self.methods
-        if not allowed:
+            return super().find(request)
+        if path == "*" and request.method == "OPTIONS":
+            return self.missing(request, self.methods)
+        raise Fail(404, "Not Found")
+
+    def missing(self, request: Any, methods: set[str]) -> Any:
+        # A handler of OPTIONS for every path, as CORS has, makes no path exist.
+        if methods <= {"OPTIONS"} and request.path != "*":
             raise Fail(404, "Not Found")
-        allow = ", ".join(sorted({"OPTIONS", *allowed}))
-        if method == "OPTIONS":
-            return _answer(Response(None, 204, {"allow": allow}))
-        raise Fail(405, "Method Not Allowed", {"Allow": allow})
+        allow = {"Allow": ", ".join(sorted({"OPTIONS", *methods}))}
+        if request.method == "OPTIONS":
+            return _Options(Response(None, 204, allow))
+        raise Fail(405, "Method Not Allowed", allow)
 
-    def find(self, request: Request) -> Target | None:
-        """Where `request` leads, if anywhere."""
-        try:
-            segments = canonical_literal(request.path).split("/")
-            return _find(self.tree, segments, 1, request.method, [], set())
-        except Exception:  # the path may be all that is wrong with the request: not even a string, perhaps
-            return None
-
-    def handler_of(self, request: Request) -> Callable[..., Any] | None:
-        """The handler `request` leads to, for log lines."""
-        target = self.find(request)
-        return target.route.handler if target is not None else None
-
-    def _leaf(self, route: Route) -> Leaf:
-        """The leaf where `route` belongs; the branch to it grows if need be."""
-        node = self.tree
-        place: str | None = ""  # above all parameters
-        for kind, text in route.segments:
-            if kind == "path":
-                return node.rest
-            if kind == "literal":
-                node = node.literals.setdefault(text, Node())
-                place = f"{place}/{text}" if place is not None else None
-                continue
-            if place is not None:
-                self.places[place] = node
-                place = None
-            if kind == "str":
-                node.untyped = node = node.untyped or Node()
-            else:
-                node = node.typed.setdefault(kind, (TYPES[kind], Node()))[1]
-        return node.leaf
+    def errors_for(self, request: Any) -> list[Errors]:
+        """The error handlers for `request`: those of its route, else those of the outermost router."""
+        return self.errors if request.route is None else request.route.errors
 
 
-def _find(
-    node: Node, segments: list[str], index: int, method: str, captured: list[Any], allowed: set[str]
-) -> Target | None:
-    """The first target below `node` that matches; `allowed` gets the methods of what else matches."""
-    if index == len(segments):
-        target = node.leaf.get(method)
-        if target is None:
-            allowed.update(node.leaf)
-        return target
-    segment = segments[index]
-    child = node.literals.get(segment)
-    if child is not None:
-        target = _find(child, segments, index + 1, method, captured, allowed)
-        if target is not None:
-            return target
-    if segment:
-        for convert, child in node.typed.values():
-            value = convert(segment)
-            if value is not None:
-                captured.append(value)
-                target = _find(child, segments, index + 1, method, captured, allowed)
-                if target is not None:
-                    return target
-                captured.pop()
-        child = node.untyped
-        if child is not None:
-            captured.append(codec.decode_segment(segment))
-            target = _find(child, segments, index + 1, method, captured, allowed)
-            if target is not None:
-                return target
-            captured.pop()
-    if node.rest:
-        target = node.rest.get(method)
-        if target is not None:
-            captured.append(codec.decode_segment("/".join(segments[index:])))
-            return target
-        allowed.update(node.rest)
-    return None
+class _Options:
+    """The target of OPTIONS where no route has one."""
+
+    route = None
+    errors: tuple[Errors, ...] = ()
+    max_body = 0
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+    async def call(self, request: Request) -> Response:
+        return self.response
 
 
-async def _answer(response: Response) -> Response:
-    return response
+def _answers(tables: list[Any]) -> list[Errors]:
+    return [{what: as_coroutine_function(table[what]) for what in table} for table in tables if table]
 
 
-def _raising(fail: Fail) -> Call:
-    async def fails(request: Request) -> Any:
-        raise fail
+def _places(node: core.dispatch.Node, path: str) -> Iterator[tuple[str, Any]]:
+    """The parameters behind literals, by the path of those literals; paths that need decoding skip this."""
+    if node.parameters:
+        ways = node.parameters.items()
+        yield path, [(str if kind == "str" else convert, child) for kind, (convert, child) in ways]
+    for text, child in node.literals.items():
+        yield from _places(child, f"{path}/{text}")
 
-    return fails
+
+def _leaves(node: core.dispatch.Node) -> Iterator[core.dispatch.Leaf]:
+    yield from (node.leaf, node.rest)
+    for child in (*node.literals.values(), *(child for _, child in node.parameters.values())):
+        yield from _leaves(child)
 
 
 def _limited(call: Call, most: int) -> Call:
     async def limited(request: Request) -> Any:
-        if len(request.body) > most:
+        if request._reader is None and len(request.body) > most:
             raise too_large(most)
         return await call(request)
 
     return limited
+
+
+def _streamed(call: Call) -> Call:
+    """Give a body that came whole with its head a reader as well: handlers read both in one way."""
+
+    async def streamed(request: Request) -> Any:
+        if request._reader is None:
+            request._reader = BodyReader.of_whole(request)
+        return await call(request)
+
+    return streamed

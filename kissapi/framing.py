@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from kissapi.compat.chunked import Chunked, ChunkedError
-from kissapi.fail import Fail
+from kissapi.core import Fail
 from kissapi.headers import is_token
 
 Fields = dict[bytes, bytes | list[bytes]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # With 0 of these nobody would be served, and no error would say why.
 _AT_LEAST_ONE = frozenset(
-    ("body_rate", "max_connections", "max_memory", "max_requests", "max_threads", "read_size")
+    ("body_rate", "write_rate", "max_connections", "max_memory", "max_requests", "max_threads", "read_size")
 )
 
 
@@ -32,10 +32,11 @@ class Limits:
     # Deadlines
     handshake_timeout: float = 10.0  # TLS, or a PROXY header, before any head; browsers need two round trips
     head_timeout: float = 10.0  # the whole head, from its first byte: a slow drip gains nothing → 408
-    body_timeout: float = 60.0  # grace for a body, on top of `body_rate` → 408
-    body_rate: int = 1024  # bytes per second a body must keep up on the whole
+    body_timeout: float = 60.0  # of a body that falls so far behind `body_rate` → 408
+    body_rate: int = 1024  # bytes per second; one that was faster before has earned nothing by it
     idle_timeout: float = 15.0  # between requests; below the 20 to 60 s of most proxies' pools
-    write_timeout: float = 30.0  # a reader that has taken nothing for so long is gone
+    write_timeout: float = 30.0  # a client that has taken nothing for so long, or falls so far behind …
+    write_rate: int = 1024  # … this many bytes per second, is gone
     linger_timeout: float = 2.0  # reading on after the last answer, so that the client gets it and no RST
 
     # Stopping

@@ -1,37 +1,12 @@
-"""The parser contract, and HttpParser, which keeps it. The one door to httptools.
-
-A parser turns bytes into ONE request. This is all it must have:
-
-    class MyParser:
-        def __init__(self, request): ...    # a fresh request, of `request_class`
-        def feed_data(self, data): ...      # bytes as they come; sets request.method, request.path …
-        _finished = False                   # True when the message is complete; no more data is fed then
-
-What it may have besides (looked up once, when the server starts):
-
-    unread = b""                     # bytes behind this message: they are the start of the next (pipelining)
-    def should_keep_alive(self): ... # whether the connection goes on; without it, HTTP's rule
-    def feed_eof(self): ...          # the client sends no more; the message may be complete now
-    def encode(self, response): ...  # the bytes of the answer (a `Response`); without it, HTTP/1.1
-    def encode_result(self, result): # beside `encode`: the bytes of what a handler returned, if no Response
-    def reset(self, request): ...    # start over with the next message; without it, a new parser is made
-    limits                           # is set to the server's `Limits` before the first byte
-    begun = True                     # False while only what may stand before a message has come
-    in_body = False                  # True while the head is complete and the body is not
-    expects_continue = False         # True while the client waits for a word before it sends the body
-    def limit_body(self, most): ...  # while in_body: the route allows so many bytes; Fail(413) if more come
-    def take_body(self): ...         # while in_body: what has come of it; without it, no route can stream one
-    def body_left(self): ...         # while in_body: how many bytes are yet to come; infinity if unknown
-
-An exception answers 400 and ends the connection; a `Fail` answers with its status, and ends it too.
-"""
+"""HttpParser: HTTP/1.0 and HTTP/1.1 by the contract of `kissapi.contract`. The one door to httptools."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kissapi.fail import Fail
+from kissapi.contract import Parser
+from kissapi.core import Fail
 from kissapi.framing import Body, Framing, framing_fields, too_large
 from kissapi.head import usual_head
 from kissapi.host import is_authority
@@ -51,7 +26,7 @@ _METHODS = {method.encode(): method for method in METHODS}
 _BLANK_LINES = 2  # before a request line: some old clients send one after a body (RFC 9112 §2.2)
 
 
-class HttpParser:
+class HttpParser(Parser):
     r"""HTTP/1.0 and HTTP/1.1 (RFC 9112), one message at a time.
 
     A whole head of the usual form is read at one look (`kissapi.head`). Any other, and every wrong one, is
@@ -86,12 +61,12 @@ class HttpParser:
         # A head of this size is within all limits, for a field takes four bytes at least.
         self._small_head = min(limits.max_line, limits.max_head, 4 * limits.max_fields)
 
-    def reset(self, request: Request) -> None:
+    def reset(self, request: Request) -> HttpParser:
         """Start over with the next message of the connection, whose request is `request`."""
         self._request: Any = request  # until it is complete: what keeps it any longer keeps its body, too
         self._finished = False
         if self._plain:
-            return  # the message before left nothing to clear
+            return self  # the message before left nothing to clear
         self._plain = True  # no body, no field that changes what becomes of the connection
         # What takes the next bytes of a message under way; not bound to self, which would be a cycle.
         self._go_on: Callable[[HttpParser, bytes], None] | None = None
@@ -101,6 +76,7 @@ class HttpParser:
         self.in_body = False
         self.expects_continue = False
         self.begun = True
+        return self
 
     def should_keep_alive(self) -> bool:
         """Whether the client wants, and its message allows, another request on this connection."""
@@ -132,6 +108,7 @@ class HttpParser:
                     self._plain = False
                     size = int(length)
                     if size > self._limits.max_body:
+                        self.in_body = True  # the head is well-formed: its route may have an answer to 413
                         raise too_large(self._limits.max_body)
                     self._await_body(size)
                 return
@@ -232,7 +209,11 @@ class HttpParser:
         self._check_host(fields.get(b"host"))
         if self._authority is not None:
             self._request.headers["host"] = self._authority  # RFC 9112 §3.2.2: the target says it better
-        framing = Framing(fields, self._request.http_version, self.limits.max_body)
+        try:
+            framing = Framing(fields, self._request.http_version, self.limits.max_body)
+        except Fail:
+            self.in_body = True  # as above
+            raise
         self._keep_alive = framing.keep_alive
         self._await_body(framing.size, framing.expects_continue)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kissapi import codec
-from kissapi.fail import Fail
+from kissapi.core import Fail
 
 _PATH_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/")
 
@@ -47,12 +47,22 @@ def _to_uuid(text: str) -> Any:
     return value if str(value) == text.lower() else None  # UUID() would also take braces, and dashes anywhere
 
 
-# What turns a segment into a value; None says that it does not match.
-TYPES: dict[str, Callable[[str], Any]] = {"int": _to_int, "float": _to_float, "uuid": _to_uuid}
+def _to_str(text: str) -> str | None:
+    return codec.decode_segment(text) if text else None
+
+
+# What turns a segment, or the rest of a path, into a value; None says that it does not match.
+TYPES: dict[str, Callable[[str], Any]] = {
+    "str": _to_str,
+    "int": _to_int,
+    "float": _to_float,
+    "uuid": _to_uuid,
+    "path": codec.decode_segment,
+}
 
 
 class Segment(NamedTuple):
-    """`kind` is "literal", "str", "path" or a key of `TYPES`; `text` the literal or the parameter's name."""
+    """`kind` is "literal" or a key of `TYPES`; `text` the literal or the parameter's name."""
 
     kind: str
     text: str
@@ -103,8 +113,8 @@ def _segment(part: str, path: str) -> Segment:
         raise ValueError(
             f"a parameter is a whole segment, {{name}} or {{name:type}}: {part!r} in {path!r} is not"
         )
-    if colon and kind not in ("str", "path", *TYPES):
-        raise ValueError(f"unknown type {kind!r} in {path!r}: use {', '.join(('str', *TYPES, 'path'))}")
+    if colon and kind not in TYPES:
+        raise ValueError(f"unknown type {kind!r} in {path!r}: use {', '.join(TYPES)}")
     return Segment(kind or "str", name)
 
 

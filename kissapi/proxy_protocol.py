@@ -23,7 +23,6 @@ from kissapi.trust import UNKNOWN, Trusted, pack, unpack
 if TYPE_CHECKING:
     from kissapi.service import Service
 
-NEVER = float("inf")
 PIECE = 4096  # bytes looked at in one go; a header has 28 to 500, up to 64 KiB with certificates in it
 LINE = 107  # bytes of the longest version 1, its end included (§2.1)
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -133,7 +132,7 @@ class Gate:
 
     def refuse(self, sock: socket.socket, why: str) -> None:
         """Close a connection, and say so."""
-        now = self.service.time()
+        now = self.service.clock()
         if now < self._quiet_until:
             self._unsaid += 1
         else:
@@ -150,18 +149,21 @@ class Introduction:
     It stands in for it with the service: it counts, has a deadline, and is ended at stop.
     """
 
-    __slots__ = ("__weakref__", "_data", "_gate", "_sock", "_watched", "deadline")
+    __slots__ = ("__weakref__", "_data", "_gate", "_left", "_sock", "_watched", "since")
+
+    transport = None  # it has none: see `Service.opened`
 
     def __init__(self, gate: Gate, sock: socket.socket) -> None:
         self._gate = gate
         self._sock = sock
         self._data = b""
         self._watched = False
+        self._left = False
         service = gate.service
-        self.deadline = service.time() + service.limits.handshake_timeout
-        service.opened(self)  # type: ignore[arg-type]
+        self.since = service.clock()
+        service.opened(self)
         self._read()  # most proxies send it at once: it may be there
-        if self.deadline != NEVER:  # else it was
+        if not self._left:
             self._watched = True
             gate.loop.add_reader(sock, self._read)
 
@@ -171,23 +173,24 @@ class Introduction:
     # What the service says
 
     def tick(self, now: float) -> None:
-        """The header takes too long."""
+        """End what takes too long to send its header."""
         service = self._gate.service
+        seconds = service.limits.handshake_timeout
         if service.stopping:  # then it had little time, and is not to blame
-            self.abort()
-        else:
-            seconds = service.limits.handshake_timeout
+            if now > self.since + service.limits.drain_timeout:
+                self.abort()
+        elif now > self.since + seconds:
             self._refuse(f"it has sent no whole PROXY header in {seconds:g} s")
 
-    def drain(self, deadline: float) -> None:
-        """The server stops: who is quick may still ask."""
-        self.deadline = min(self.deadline, deadline)
+    def drain(self) -> None:
+        """The server stops: a client that is quick may still ask."""
+        self.since = self._gate.service.clock()
 
     def abort(self, why: str = "") -> None:
         """End at once."""
         self._leave()
         self._sock.close()
-        self._gate.service.closed(self)  # type: ignore[arg-type]
+        self._gate.service.closed(self)
 
     # What the socket says
 
@@ -223,10 +226,10 @@ class Introduction:
     def _refuse(self, why: str) -> None:
         self._leave()
         self._gate.refuse(self._sock, why)
-        self._gate.service.closed(self)  # type: ignore[arg-type]
+        self._gate.service.closed(self)
 
     def _leave(self) -> None:
-        self.deadline = NEVER
+        self._left = True
         if self._watched:
             self._watched = False
             self._gate.loop.remove_reader(self._sock)

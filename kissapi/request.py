@@ -10,17 +10,29 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from kissapi import codec
-from kissapi.fail import Fail
+from kissapi import codec, core
+from kissapi.core import Fail
 from kissapi.headers import Headers
 from kissapi.limits import Limits
 
 if TYPE_CHECKING:
-    from kissapi.connection import Connection
-    from kissapi.upload import Upload
+    from kissapi.body_reader import BodyReader
+    from kissapi.threads import Place
 
 
-class Request:
+class _Body:
+    """The default of `Request.body`: nothing, or an error where the body is taken piece by piece."""
+
+    def __get__(self, request: Request | None, owner: type) -> bytes:
+        if request is not None and request._reader is not None:
+            raise RuntimeError(
+                f"{request.method} {request.path} takes its body piece by piece: "
+                "`async for piece in req.stream()`, or register the route without stream=True"
+            )
+        return b""
+
+
+class Request(core.Request):
     """One request, as handlers and hooks get it. May be subclassed: `Server(request_class=MyRequest)`.
 
     @router.post("/users/{id}")
@@ -33,10 +45,12 @@ class Request:
     path: str = "/"  # canonical (RFC 3986 §6.2.2), without the query string
     query_string: str = ""  # as it came, without the question mark
     http_version: str = "1.1"
-    body: bytes = b""
+    body: bytes = _Body()  # type: ignore[assignment]
     _head: bytes = b"\r\n\r\n"  # as it came, checked
-    _connection: Connection | None = None
-    _upload: Upload | None = None  # of a body that is taken as it comes
+    _fed: int = 0  # bytes of it that came, if it did not come in one read
+    _lost: bool = False  # it was not answered, or not to the end, and will not be
+    _reader: BodyReader | None = None  # of a body that is taken as it comes
+    _place: Place | None = None  # of all that may block; see `awaitables.in_thread_of`
 
     def __init__(self, **attributes: Any) -> None:
         if not attributes:
@@ -86,22 +100,24 @@ class Request:
     async def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces, as it comes, on a route that asks for it with `stream=True`; else in one piece.
 
-        Raises `Fail` if the rest of it does not come: 400, 408 or 413.
+        Raises `Fail` if the rest of it does not come: 400, 408 or 413; `RuntimeError` the second time on such
+        a route, for what has been taken is gone.
 
         @router.post("/upload", stream=True, max_body=1 << 30)
         async def upload(req: Request):
             async for piece in req.stream():
                 await kissapi.to_thread(file.write, piece)
         """
-        if self._upload is not None:
-            async for piece in self._upload.pieces():
+        if self._reader is not None:
+            async for piece in self._reader.stream():
                 yield piece
         elif self.body:
             yield self.body
 
     def after(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Call `function(*arguments)` once the answer has been sent; not at all if it cannot be.
+        """Call `function(*arguments)` once the answer has been sent, or the handler of a WebSocket has ended.
 
+        If it has been sent already, that is now; if it cannot be sent, never.
         An `async def` runs on the loop, a `def` in a worker thread. What it raises is logged. The server
         waits for it before it stops. Raises `RuntimeError` for a request that no server has made.
 
@@ -131,11 +147,7 @@ class Request:
     @property
     def client(self) -> tuple[str, int] | None:
         """Address and port of the client; None for a Unix socket, or where nobody knows it."""
-        connection = self._connection
-        if connection is None:
-            return None
-        told = connection.peer
-        peer = told if told is not None else connection.transport.get_extra_info("peername")
+        peer = self._connection.peer if self._connection is not None else None
         return (peer[0], peer[1]) if isinstance(peer, tuple) and len(peer) >= 2 else None
 
     @property

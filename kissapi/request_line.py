@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kissapi import codec
-from kissapi.fail import Fail
+from kissapi.core import Fail
 from kissapi.headers import is_token
 from kissapi.host import is_authority
 

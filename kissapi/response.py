@@ -10,25 +10,22 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from time import struct_time
 from typing import TYPE_CHECKING, Any
 
-from kissapi import codec
+from kissapi import codec, core
 from kissapi.cookies import as_utc, cookie_field
-from kissapi.fail import REASONS, Fail
+from kissapi.core.message import REASONS
 from kissapi.headers import Headers, is_token
+from kissapi.upgrade import Upgraded
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from kissapi.request import Request
 
-TEXT = "text/plain"
-TEXT_UTF8 = "text/plain; charset=utf-8"
-JSON = "application/json"
-
 # The server's own fields (framing and Date): what a handler says of them is not sent, so each goes out once.
 _OWN = frozenset(("connection", "content-length", "content-type", "date", "transfer-encoding"))
 
 
-class Response:
+class Response(core.Response):
     """An answer with status, headers and content type of one's own.
 
     `body` is `str`, `bytes`, a sync or async iterator of them (sent as it comes), `None` for nothing, or
@@ -88,7 +85,18 @@ class Response:
     @body.setter
     def body(self, result: Any) -> None:
         self._body: bytes | Iterator[Any] | AsyncIterator[Any]
-        self._body, self._usual_type = convert(result)
+        self._body, self._usual_type = self.convert(result)
+
+    @classmethod
+    def to_json(cls, value: Any) -> bytes:
+        try:
+            return codec.to_json(value)
+        except TypeError as error:
+            hint = "; is an await missing?" if hasattr(value, "__await__") else ""
+            raise TypeError(
+                "a handler may return str, bytes, None, a generator, a Response or what JSON can say, "
+                f"not {type(value).__name__}: {error}{hint}"
+            ) from None
 
     @property
     def content_type(self) -> str | None:
@@ -173,8 +181,8 @@ class Response:
 class Upgrade(Response):
     """101: behind its head, the connection is that of `protocol`, for good (RFC 9110 §7.8).
 
-    `protocol` is spoken to in the words of asyncio's Protocol, and besides in these: `tick(now)` when the
-    deadline of the connection has passed, and `stop()` when the server stops. `name` is that of the protocol,
+    `protocol` is spoken to in the words of asyncio's Protocol, and besides in these, if it has them:
+    `tick(now)` once a second or so, and `stop()` when the server stops. `name` is that of the protocol,
     perhaps with a version: "chat/2" (RFC 9110 §7.8). Raises `ValueError` for any other.
     """
 
@@ -189,6 +197,16 @@ class Upgrade(Response):
         self._status = 101
         self.name = name
         self.protocol = protocol
+
+    def successor(self, connection: Any) -> Any:
+        """What gets the transport of `connection`, a `Connection` in its place."""
+        return Upgraded(connection, self.protocol)
+
+    async def hand_over(self, request: Request, head: bytes, connection: Any) -> Any:
+        """Send `head`, and hand the connection over: a sender, see `kissapi.core.Service.encode`."""
+        connection.transport.write(head)
+        connection.hand_over(self.successor(connection))
+        return core.SENT
 
 
 def redirect(url: str, status: int = 302) -> Response:
@@ -209,79 +227,19 @@ def html(text: str, status: int = 200) -> Response:
     return Response(text, status, content_type="text/html; charset=utf-8")
 
 
-def convert(result: Any) -> tuple[Any, str | None]:
-    """A handler's result as (body, content type): bytes, or an iterator that is to be streamed."""
-    if isinstance(result, str):
-        body = result.encode()
-        return body, TEXT if len(body) == len(result) else TEXT_UTF8
-    if isinstance(result, (dict, list)):
-        return codec.to_json(result), JSON
-    if isinstance(result, (bytes, bytearray, memoryview)):
-        return bytes(result), TEXT
-    if result is None:
-        return b"", None
-    if isinstance(result, (Iterator, AsyncIterator)) or hasattr(result, "send_to"):
-        return result, TEXT_UTF8  # what is text in it goes out as UTF-8
-    try:
-        return codec.to_json(result), JSON
-    except TypeError as error:
-        hint = "; is an await missing?" if hasattr(result, "__await__") else ""
-        raise TypeError(
-            "a handler may return str, bytes, None, a generator, a Response or what JSON can say, "
-            f"not {type(result).__name__}: {error}{hint}"
-        ) from None
-
-
-def respond(result: Any) -> Response:
-    """A handler's result, or a `Fail`, as a `Response`. Raises what converting it raises."""
-    if isinstance(result, Response):
-        return result
-    if isinstance(result, Fail):
-        result.__traceback__ = None  # one that is raised again and again would keep the frames of every time
-        return Response(result.data, result.status, result.headers)
-    return Response(result, 204 if result is None else 200)
-
-
 STATUS_LINES = {
     status: f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode() for status in range(100, 600)
 }
 
 # The usual heads, up to the number that is the length of the body.
-_TEXT_HEAD, _UTF8_HEAD, _JSON_HEAD = (
+TEXT_HEAD, UTF8_HEAD, JSON_HEAD = (
     STATUS_LINES[200] + f"Content-Type: {kind}\r\nContent-Length: ".encode()
-    for kind in (TEXT, TEXT_UTF8, JSON)
+    for kind in ("text/plain", "text/plain; charset=utf-8", "application/json")
 )
 
 WHOLE = 64 * 1024  # bytes; to copy a longer body behind its head costs more than a second write
 
-_NUMBERS = [b"%d" % number for number in range(1024)]  # formatting one costs as much as all the rest
-
-
-def encode_usual(result: Any, tail: bytes) -> bytes | None:
-    """The whole answer to a GET, for results that are 200 with no fields besides, and not large.
-
-    `tail` ends every head: a line end, the Date line, the Connection line if any, the empty line.
-    None for other results: those go by way of a `Response`.
-    """
-    kind = type(result)
-    if kind is str:
-        body = result.encode()
-        size = len(body)
-        head = _TEXT_HEAD if size == len(result) else _UTF8_HEAD
-    elif kind is bytes:
-        body, head, size = result, _TEXT_HEAD, len(result)
-    elif kind is dict or kind is list:
-        body = codec.to_json(result)
-        head, size = _JSON_HEAD, len(body)
-    else:
-        return None
-    if size < 1024:
-        number = _NUMBERS[size]
-    elif size <= WHOLE:
-        number = b"%d" % size
-    else:
-        return None
-    return b"".join((head, number, tail, body))
+NUMBERS = [b"%d" % number for number in range(1024)]  # formatting one costs as much as all the rest
 
 
 def encode_head(response: Response, tail: bytes, length: int | None, chunked: bool = False) -> bytes:

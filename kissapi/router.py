@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from errno import EACCES
 from typing import Any, NamedTuple, TypeVar
 
+from kissapi.handlers import takes_bodies
 from kissapi.headers import is_token
 from kissapi.path import Segment, parse, spell
 
@@ -62,6 +63,11 @@ class Route(NamedTuple):
         own = [hook.function for hook in self.router._after]
         above = reversed(self.chain[:-1])
         return own + [hook.function for router in above for hook in router._after if hook.nested]
+
+    @property
+    def errors(self) -> list[dict[Any, Callable[..., Any]]]:
+        """The error handlers by what they answer, of each router that has some, from the innermost out."""
+        return [router._on_error for router in reversed(self.chain) if router._on_error]
 
 
 class Mount(NamedTuple):
@@ -173,8 +179,9 @@ class Router:
     ) -> None:
         """Register `handler` for `method` on `path`. Of two for both the last one wins, with a warning.
 
-        Raises `TypeError` for a handler that cannot be called, `ValueError` for a path of a wrong form,
-        `RuntimeError` while a server runs: routes are compiled when it starts.
+        Raises `TypeError` for a handler that cannot be called, or takes no body as it comes though
+        `stream=True` says so; `ValueError` for a path of a wrong form; `RuntimeError` while a server runs:
+        routes are compiled when it starts.
         """
         self._add(_method(method), path, handler, stream, max_body)
 
@@ -188,6 +195,11 @@ class Router:
             raise ValueError(f"max_body is a number of bytes, not {max_body!r}")
         if not callable(handler):
             raise TypeError(f"the handler of {method} {path} is {handler!r}, which cannot be called")
+        if stream and (hasattr(handler, "_websocket") or not takes_bodies(handler)):
+            raise TypeError(
+                f"the handler of {method} {path} is no `async def`, and no other takes a body as it comes: "
+                "make it one, or register it without stream=True"
+            )
         segments = parse(path)
         key = method, shape_of(segments)
         if key in self._entries:
@@ -290,8 +302,10 @@ class Router:
 
         It gets (request, error), sync or async. What it returns is sent with the status of the error (500 for
         what is no `Fail`), unless it is a `Response` or a `Fail`. The innermost router that has one answers;
-        404 and 405 for paths that nobody has are the outermost router's. A message that cannot even be read
-        never comes to a router. Raises `TypeError` for anything but a status or a class of exceptions.
+        404 and 405 for paths that nobody has are the outermost router's. It is asked once for a request, up
+        to the first byte of the answer: for generators, conversion, files and bodies as well. A message
+        that cannot even be read never comes to a router. Raises `TypeError` for anything but a status or a
+        class of exceptions.
 
             @router.on_error(404)
             async def missing(req: Request, error: Fail):

@@ -17,6 +17,7 @@ from kissapi.request import Request
 from kissapi.restart import Handed, inheritance
 from kissapi.router import Router
 from kissapi.service import Service
+from kissapi.threads import copy_context
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -41,7 +42,7 @@ class Server:
     in four processes, which a fifth one looks after: see `kissapi.workers`; each has so many loops.
     `backend` is `"asyncio"`, or `"selectors"` for a loop of our own that needs no asyncio; by default it is
     the first of them that this Python has.
-    `parser_class` and `request_class` change the protocol; see `kissapi.parser`.
+    `parser_class` and `request_class` change the protocol; see `kissapi.contract`.
     `logger`, a `logging.Logger`, gets the log instead of standard output; a class of logs such as
     `kissapi.extras.json_log.JsonLog` writes it in its own way. `access_log=False` leaves out the lines of
     requests. `loop_factory` makes asyncio's event loop, for example `uvloop.new_event_loop`.
@@ -162,6 +163,7 @@ class Server:
         elif proxy_protocol or proxy_headers is not None:
             raise ValueError('whose word is taken? trusted_proxies="127.0.0.1" names the proxies')
         self.service: Service | None = None
+        self._context: Any = None  # the context variables that requests begin with
         self._on_start: list[Callable[[], Any]] = []
         self._on_stop: list[Callable[[], Any]] = []
         self._listeners: list[sockets.Listener] = []
@@ -321,6 +323,7 @@ class Server:
             log = service.log
             for function in self._on_start:
                 await _call(function)
+            self._context = service.context = copy_context()  # what on_start has set, all requests see
             if self.loops > 1:
                 from kissapi.loops import Loops
 
@@ -472,6 +475,7 @@ class Server:
             limits=self.limits,
             log=self._make_log(),
             access_log=self.access_log,
+            context=self._context,
         )
         if self._around_handle is not None:
             service.handle = self._around_handle(service.handle)

@@ -10,7 +10,7 @@ import pytest
 
 from examples.binary import LONGEST, MOST, FrameParser, ask, queue, router
 from kissapi import Request, Router, Server
-from kissapi.connection import IDLE
+from kissapi.core import IDLE
 from tests.wire import Wire, split
 
 PUT, TAKE = 1, 2

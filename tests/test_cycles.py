@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
+from kissapi import Fail, Request, Router, sleep
 from tests.app import router
 from tests.wire import Wire
 
@@ -29,6 +31,21 @@ EXCHANGES = {
 }
 
 
+def garbage_of(use: Callable[[], None]) -> list[str]:
+    """What the second `use` leaves to the collector."""
+    use()  # what is made once and kept
+    gc.collect()
+    use()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        garbage = [type(thing).__name__ for thing in gc.garbage]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    return garbage
+
+
 @pytest.fixture
 def no_cycles() -> Any:
     gc.collect()
@@ -47,17 +64,80 @@ def test_a_connection_leaves_no_cycle(parser_class: Any, data: bytes, end: Calla
         end(wire)
         wire.wait(200)
         # The wire itself is a cycle of ours: transport and connection know each other.
-        wire.transport.connection = None
         wire.connection.transport = None
+        wire.transport.connection = None
 
-    use()  # what is made once and kept
-    gc.collect()
-    use()
-    gc.set_debug(gc.DEBUG_SAVEALL)
-    try:
-        gc.collect()
-        garbage = [type(thing).__name__ for thing in gc.garbage]
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-    assert not garbage
+    assert garbage_of(use) == []
+
+
+held: ContextVar[Request] = ContextVar("held")
+asking = Router()
+
+
+@asking.on_error(Exception)
+@asking.on_error(413)
+async def answered(req: Request, error: Exception) -> str:
+    return "an answer"
+
+
+@asking.get("/held")
+async def hold(req: Request) -> str:
+    held.set(req)
+    return "held"
+
+
+@asking.get("/held/late")
+async def hold_late(req: Request) -> str:
+    held.set(req)
+    await sleep(50)
+    return "held"
+
+
+@asking.get("/after/late")
+async def after_late(req: Request) -> str:
+    req.after(int)
+    await sleep(50)
+    return "late"
+
+
+@asking.get("/generator")
+async def broken(req: Request) -> AsyncIterator[str]:
+    raise Fail(400)
+    yield ""
+
+
+@asking.get("/object")
+async def unserialisable(req: Request) -> object:
+    return {"an": object()}
+
+
+@asking.post("/unread", stream=True, max_body=100)
+async def unread(req: Request) -> str:
+    return "unread"
+
+
+ASKED = {
+    "a request in a context variable": b"GET /held" + HOST + b"\r\n",
+    "one that is not answered yet": b"GET /held/late" + HOST + b"\r\n",
+    "what comes after an answer that never comes": b"GET /after/late" + HOST + b"\r\n",
+    "a generator that fails": b"GET /generator" + HOST + b"\r\n",
+    "a result that cannot be sent": b"GET /object" + HOST + b"\r\n",
+    "a body that is too large": b"POST /unread" + HOST + b"Content-Length: 101\r\n\r\n",
+    "a body that nobody reads and that breaks off": b"POST /unread" + HOST + b"Content-Length: 9\r\n\r\nabc",
+}
+
+
+@pytest.mark.usefixtures("no_cycles")
+@pytest.mark.parametrize("data", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("end", [Wire.lose, Wire.send_eof], ids=["lost", "ended"])
+def test_what_holds_a_request_makes_no_cycle(
+    parser_class: Any, data: bytes, end: Callable[[Wire], Wire]
+) -> None:
+    def use() -> None:
+        wire = Wire(asking, parser_class).send(data).wait(1)
+        end(wire)
+        wire.wait(200)
+        wire.connection.transport = None
+        wire.transport.connection = None
+
+    assert garbage_of(use) == []

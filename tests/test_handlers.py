@@ -12,7 +12,8 @@ import pytest
 from kissapi import Request
 from kissapi.awaitables import threads
 from kissapi.backends.loop import Loop
-from kissapi.hooks import compose
+from kissapi.core import compose
+from kissapi.handlers import as_coroutine_function
 
 
 async def answer(req: Request) -> str:
@@ -92,7 +93,7 @@ STREAMED: list[Any] = [
 
 
 async def served(handler: Any) -> Any:
-    result = await compose(handler)(Request())
+    result = await as_coroutine_function(handler)(Request())
     if hasattr(result, "__anext__"):
         return "".join([piece async for piece in result])
     return result if isinstance(result, str) else "".join(result)
@@ -110,17 +111,19 @@ def test_an_async_handler_never_sees_a_thread(handler: Any, monkeypatch: pytest.
 
 
 def test_a_plain_def_runs_in_a_worker_thread() -> None:
-    thread = Loop().run_until_complete(compose(lambda req: threading.current_thread())(Request()))
+    thread = Loop().run_until_complete(
+        as_coroutine_function(lambda req: threading.current_thread())(Request())
+    )
     assert thread is not threading.current_thread()
     assert thread.daemon
 
 
 def test_without_hooks_the_callable_of_a_route_is_the_handler() -> None:
-    assert compose(answer) is answer
+    assert compose(as_coroutine_function(answer)) is answer
 
 
 def test_a_class_as_handler_is_called_not_awaited() -> None:
-    made = Loop().run_until_complete(compose(lambda req: AsyncCallable)(Request()))
+    made = Loop().run_until_complete(as_coroutine_function(lambda req: AsyncCallable)(Request()))
     assert made is AsyncCallable
 
     class Page:
@@ -130,4 +133,4 @@ def test_a_class_as_handler_is_called_not_awaited() -> None:
         async def __call__(self, req: Request) -> None:
             raise AssertionError
 
-    assert Loop().run_until_complete(compose(Page)(Request(path="/x"))).path == "/x"
+    assert Loop().run_until_complete(as_coroutine_function(Page)(Request(path="/x"))).path == "/x"

@@ -9,6 +9,7 @@ import pytest
 
 from examples.custom_proto import MyParser
 from kissapi import Fail, HttpParser, Request, Response, Router
+from kissapi.core import Parser
 from kissapi.limits import Limits
 from tests.wire import Wire, exchange, parse_answers
 
@@ -348,3 +349,22 @@ def test_a_parser_keeps_nothing_of_a_complete_request(
 def test_the_real_parser_is_used_where_it_is_installed() -> None:
     pytest.importorskip("httptools")
     assert HttpParser.library.__name__ == "httptools"
+
+
+@pytest.mark.parametrize("base", [object, Parser])
+def test_one_that_does_not_tell_of_its_head_is_asked_where_it_leads_when_it_is_complete(base: Any) -> None:
+    class Limited(LineParser, base):  # type: ignore[misc,valid-type]
+        def limit_body(self, most: int) -> None:
+            raise AssertionError
+
+    router = Router()
+
+    @router.get("/")
+    async def front(req: Request) -> str:
+        return "the wrong one"
+
+    @router.get("/hello", max_body=7)
+    async def world(req: Request) -> str:
+        return "world"
+
+    assert exchange(router, b"/he", b"llo\n", parser_class=Limited) == b"200 world\n"

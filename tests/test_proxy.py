@@ -151,6 +151,7 @@ def origin(
     request_class = behind(Trusted(trusted), field_names(told), request_class)
     wire = Wire(router_of(), parser_class, request_class)
     wire.transport.facts = {"peername": peer, "sslcontext": secure or None}
+    wire.connection.peer = peer
     head = "\r\n".join(["GET / HTTP/1.1", "Host: app:8000", *fields, "", ""])
     wire.send(head.encode())
     ((status, _, body),) = parse_answers(wire.received)
@@ -329,7 +330,7 @@ def test_nothing_in_front_hides_what_the_proxy_adds(told: str, name: str, words:
     pieces = [*'",;=\\ \t[]:', ANN, MALLORY, "for=", "10.1.0.1", "host", "unknown", 'for="', '\\"', "x=y"]
     trusted = Trusted(f"{PROXY}, 10.1.0.0/16")
     wire = Wire(router_of(), request_class=behind(trusted, field_names(told), Request))
-    wire.transport.facts = {"peername": (PROXY, 1)}
+    wire.connection.peer = (PROXY, 1)
     for _ in range(500):
         claim = "".join(dice.choices(pieces, k=dice.randrange(12)))
         wire.send(f"GET / HTTP/1.1\r\nHost: a\r\n{name}: {claim}, {dice.choice(words)}\r\n\r\n".encode())

@@ -109,7 +109,7 @@ def as_shown(name: str, value: float | None) -> str:
     """A limit the way the table writes it."""
     if value is None:
         return "none"
-    sized = name in ("max_line", "max_head", "max_body", "read_size", "body_rate")
+    sized = name in ("max_line", "max_head", "max_body", "read_size", "body_rate", "write_rate")
     number = f"{value:g}"
     if sized:
         number = f"{value / (1 << 20):g} MiB" if value >= 1 << 20 else f"{value / 1024:g} KiB"
@@ -181,7 +181,7 @@ def test_the_examples_are_all_there() -> None:
 
 
 def test_the_parser_contract_is_that_of_the_sources() -> None:
-    contract = (ROOT / "kissapi/parser.py").read_text(encoding="utf-8").split('"""')[1]
+    contract = (ROOT / "kissapi/contract.py").read_text(encoding="utf-8").split('"""')[1]
     listed = [name for row in table("Custom protocols") for name in re.findall(r"`(\w+)[`(]", row[0])]
     stated = re.findall(r"^ {4,8}(?:def )?(\w+)(?:\(| =| +# is set)", contract, re.MULTILINE)
     assert sorted(listed) == sorted(set(stated))

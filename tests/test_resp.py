@@ -13,7 +13,7 @@ from examples.resp import Call, RespParser
 from examples.resp import router as commands
 from examples.store import store
 from kissapi import Fail, Response, Router, Server
-from kissapi.connection import IDLE
+from kissapi.core import IDLE
 from tests.calls import count_calls
 from tests.wire import Wire, split
 

@@ -7,12 +7,15 @@ import http
 import time
 from collections import OrderedDict, UserString, namedtuple
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from kissapi import Fail, Response, html, redirect
-from kissapi.response import REASONS, Upgrade, encode_usual, http_date, respond
+from kissapi import Fail, Request, Response, html, redirect
+from kissapi.core.message import REASONS
+from kissapi.encoder import encode_http
+from kissapi.response import Upgrade, http_date
 
 
 class Text(str):
@@ -59,7 +62,7 @@ CONVERSIONS: list[tuple[Any, bytes, str | None]] = [
 def test_the_type_of_a_result_decides_what_is_sent(
     result: Any, body: bytes, content_type: str | None
 ) -> None:
-    response = respond(result)
+    response = Response.of(result)
     assert (response.body, response.content_type, response.status) == (body, content_type, 200)
     assert Response(result).body == body
 
@@ -68,21 +71,26 @@ def test_the_type_of_a_result_decides_what_is_sent(
 def test_the_fast_road_sends_the_same_as_the_long_one(
     result: Any, body: bytes, content_type: str | None
 ) -> None:
-    usual = encode_usual(result, b"\r\n\r\n")
-    if usual is not None:
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-        assert usual == head.encode() + body
+    service = SimpleNamespace(tail=b"\r\n\r\n", answered=None)
+    connection = SimpleNamespace(service=service, take=None, close_after=False)
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    for given in (result, Response(result)):
+        assert encode_http(connection, Request(), given) == head.encode() + body
 
 
 def test_none_is_204_and_as_a_body_is_nothing() -> None:
-    assert (respond(None).status, respond(None).body, respond(None).content_type) == (204, b"", None)
+    assert (Response.of(None).status, Response.of(None).body, Response.of(None).content_type) == (
+        204,
+        b"",
+        None,
+    )
     assert (Response(None).status, Response(None).body, Response(None).content_type) == (200, b"", None)
 
 
 def test_a_response_is_itself_and_a_fail_is_converted_like_a_result() -> None:
     response = Response("x")
-    assert respond(response) is response
-    failed = respond(Fail(400, {"error": "é"}, {"X-A": "1"}))
+    assert Response.of(response) is response
+    failed = Response.of(Fail(400, {"error": "é"}, {"X-A": "1"}))
     assert (failed.status, failed.body, failed.content_type) == (400, b'{"error": "\\u00e9"}', JSON)
     assert failed.headers == {"x-a": "1"}
 
@@ -92,7 +100,7 @@ def test_iterators_are_streamed_as_utf_8_text_unless_told_otherwise() -> None:
         yield "a"
 
     for body in (iter("ab"), map(str, [1]), pieces()):
-        response = respond(body)
+        response = Response.of(body)
         assert (response.body, response.content_type) == (body, UTF8)
     assert Response(iter(()), content_type="text/csv").content_type == "text/csv"
 

@@ -136,7 +136,7 @@ def test_a_route_that_a_mount_reaches_again_warns_at_start_and_the_last_wins() -
     sub.get("/x")(other)
     with pytest.warns(UserWarning, match=r"GET /api/x is there twice; the last one wins"):
         dispatch = Dispatch(root)
-    assert dispatch.handler_of(Request(path="/api/x")) is other
+    assert dispatch.find(Request(path="/api/x")).route.handler is other
 
 
 def test_a_route_costs_as_much_to_register_after_a_thousand_others() -> None:

@@ -207,7 +207,7 @@ def test_a_free_thread_is_used_again() -> None:
         worker = Worker(threads, 1)
         worker.let_go.release()
         assert worker.ended.acquire(timeout=5)
-        while threads._free < 1:  # it is on its way back
+        while not threads._waiting:  # it is on its way back
             pass
     assert threads._alive == 1
 

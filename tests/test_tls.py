@@ -738,7 +738,8 @@ def test_a_connection_leaves_no_cycle(wire: Callable[..., TlsWire]) -> None:
         getattr(client, end)()
         client.wait(20)
         # The wire itself is a cycle of ours: transport and connection know each other.
-        client.transport.connection = client.connection.below = None  # type: ignore[attr-defined]
+        client.connection.below = None
+        client.transport.connection = None
 
     def use_all() -> None:
         for end in ("say_goodbye", "send_eof", "lose"):

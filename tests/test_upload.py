@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kissapi import Fail, Request, Router, sleep
-from kissapi.connection import BUSY, IDLE
-from kissapi.upload import ENOUGH, SMALL
+from kissapi.body_reader import ENOUGH, SMALL
+from kissapi.core import BUSY, IDLE
 from tests.wire import Wire, exchange, parse_answers, split
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -111,8 +111,8 @@ def test_a_slow_handler_pauses_reading_and_nothing_is_lost(parser_class: Any) ->
     wire.send(post("/slow", f"Content-Length: {size * count}"), *[b"x" * size] * count)
     most = 0
     for _ in range(200):
-        upload = wire.connection.upload
-        most = max(most, upload.size if upload is not None else 0)
+        request = wire.connection.request
+        most = max(most, request._reader.size if request is not None else 0)
         wire.wait(0.5)
     assert ENOUGH <= most < ENOUGH + size
     assert parse_answers(wire.received)[0][2] == f"{size * count} bytes".encode()

@@ -92,7 +92,7 @@ class App:
         await sleep(0.1)
         session = ws._session
         self.ended.append(len(session.inbox))
-        assert not session.connection.reading
+        assert not session.reading
         async for message in ws:
             self.ended.append(len(message))
 

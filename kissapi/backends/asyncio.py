@@ -62,35 +62,25 @@ def spawner(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, An
     if sys.version_info >= (3, 12):
         new, begin = asyncio.Task.__new__, asyncio.Task.__init__
 
-        def spawn(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        def spawn(coroutine: Coroutine[Any, Any, Any], context: Any = None) -> asyncio.Task[Any]:
             # An eager task that these two end raises them out of its constructor, which would lose the task.
             # Guarded here, and not wherever a task is made: it costs a request 0.1 µs, one percent.
             task: asyncio.Task[Any] = new(asyncio.Task)
             try:
-                begin(task, coroutine, loop=loop, eager_start=True)
+                begin(task, coroutine, loop=loop, context=context, eager_start=True)
             except (SystemExit, KeyboardInterrupt):
                 pass  # it has them: `task.result()` raises them
             return task
 
         return spawn
-    return loop.create_task
+
+    def spawn_later(coroutine: Coroutine[Any, Any, Any], context: Any = None) -> asyncio.Task[Any]:
+        return asyncio.Task(coroutine, loop=loop, context=context)
+
+    return spawn_later
 
 
-class AsyncioConnection(Connection):
-    """A connection that knows what asyncio's transport needs."""
-
-    __slots__ = ()
-
-    def connection_made(self, transport: Any) -> None:
-        tame(transport, self.service.limits.read_size)
-        super().connection_made(transport)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        let_go(self.transport)
-
-
-def tame(transport: Any, read_size: int) -> None:
+def tame(read_size: int, transport: Any) -> None:
     """Let it read at most so much at once."""
     # Not documented, so guarded. asyncio asks for 256 KiB a read, and pays for it in the allocator.
     if hasattr(transport, "max_size"):
@@ -101,6 +91,8 @@ def let_go(transport: Any) -> None:
     """Free what is left of it."""
     # asyncio's transport holds a method of its own: a cycle, kilobytes until the collector comes round.
     # From 3.12 on `close` lets go of it, which nobody has called where the client reset the connection.
+    if transport is None:  # it has been accepted, and gone before it was one
+        return
     transport.close()
     if hasattr(transport, "_read_ready_cb"):
         transport._read_ready_cb = None
@@ -109,24 +101,13 @@ def let_go(transport: Any) -> None:
 def adopter(loop: asyncio.AbstractEventLoop, service: Service, tls: Tls | None = None) -> Callable[..., None]:
     """What makes a connection of an accepted socket, and of the address that a proxy tells of its client."""
     adoptions: set[asyncio.Task[Any]] = set()  # the loop itself keeps no strong reference to a task
-    make: Callable[..., Any] = partial(AsyncioConnection, service)
+    service.tame = partial(tame, service.limits.read_size)
+    service.release = let_go
+    make: Callable[..., Any] = partial(Connection, service)
     if tls is not None:
         from kissapi.backends.tls import TlsTransport
 
-        class AsyncioTls(TlsTransport):
-            """TLS over asyncio's transport, of which it is what a connection is without TLS."""
-
-            __slots__ = ()
-
-            def connection_made(self, below: Any) -> None:
-                tame(below, service.limits.read_size)
-                super().connection_made(below)
-
-            def connection_lost(self, error: Exception | None) -> None:
-                super().connection_lost(error)
-                let_go(self.below)
-
-        make = partial(AsyncioTls.welcome, service, tls)
+        make = partial(TlsTransport.welcome, service, tls)
 
     async def adopt(sock: socket.socket, protocol: Any) -> None:
         try:

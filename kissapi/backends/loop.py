@@ -125,10 +125,11 @@ class Task(Future):
     _waits_for: Future | None = None
     _cancel_asked = False
 
-    def __init__(self, loop: Loop, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, loop: Loop, coroutine: Coroutine[Any, Any, Any], context: Any = None) -> None:
         # The first step, which is the only one of the usual handler, is taken here: that saves a call.
         self._loop = loop
-        context = copy_context()
+        if context is None:
+            context = copy_context()
         try:
             waits_for = context.run(coroutine.send, None)
         except StopIteration as stop:
@@ -299,8 +300,8 @@ class Loop:
     def create_future(self) -> Future:
         return Future(self)
 
-    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> Task:
-        return Task(self, coroutine)
+    def create_task(self, coroutine: Coroutine[Any, Any, Any], context: Any = None) -> Task:
+        return Task(self, coroutine, context)
 
     def call_soon(self, callback: Callable[..., object], *arguments: Any) -> None:
         self._ready.append((callback, arguments))

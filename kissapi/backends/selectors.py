@@ -59,6 +59,7 @@ class Transport:
         "_eof",
         "_events",
         "_loop",
+        "_lost",
         "_paused",
         "_read_size",
         "_sock",
@@ -67,11 +68,12 @@ class Transport:
     def __init__(self, loop: Loop, sock: socket.socket, connection: Connection, read_size: int) -> None:
         self._loop = loop
         self._sock = sock
-        self._connection: Connection | None = connection
+        self._connection: Connection | None = connection  # or what has taken its place
         self._read_size = read_size
         # What the socket has not taken yet: a view of one answer, or of several a copy.
         self._buffer: memoryview | bytearray | None = None
         self._closing = False
+        self._lost = False  # the socket is closed; the connection has been told, or will be in the next turn
         self._eof = False  # shut our side once the buffer is empty
         self._paused = False  # the connection has been asked to write no more
         self._events = READ
@@ -88,6 +90,10 @@ class Transport:
                 return default
         return default
 
+    def set_protocol(self, protocol: Any) -> None:
+        """From now on `protocol` is told, in place of the connection."""
+        self._connection = protocol
+
     def get_write_buffer_size(self) -> int:
         return len(self._buffer) if self._buffer else 0
 
@@ -99,7 +105,7 @@ class Transport:
 
     def write(self, data: bytes) -> None:
         """Send `data`, now as far as the socket takes it."""
-        if self._connection is None:
+        if self._lost:
             return
         if self._buffer:
             if isinstance(self._buffer, memoryview):
@@ -120,7 +126,7 @@ class Transport:
             self._watch(self._events | WRITE)
         if len(self._buffer) > HIGH_WATER and not self._paused:
             self._paused = True
-            self._connection.pause_writing()
+            self._connection.pause_writing()  # type: ignore[union-attr]
 
     def write_eof(self) -> None:
         """Send no more after what was written."""
@@ -139,6 +145,9 @@ class Transport:
     def abort(self) -> None:
         """Close at once."""
         self._lose(None)
+
+    def is_reading(self) -> bool:
+        return not self._closing and bool(self._events & READ)
 
     def pause_reading(self) -> None:
         self._watch(self._events & ~READ)
@@ -200,18 +209,22 @@ class Transport:
             self._lose(error)
 
     def _watch(self, events: int) -> None:
-        if events != self._events and self._connection is not None:
+        if events != self._events and not self._lost:
             self._events = events
             self._loop.watch(self._sock, events, self._ready)
 
     def _lose(self, error: OSError | None) -> None:
         """The socket is done with. The connection hears of it in the next turn, never inside its own call."""
-        if self._connection is None:
+        if self._lost:
             return
-        connection, self._connection = self._connection, None
+        self._lost = True
         self._closing = True
         self._events = 0
         self._buffer = None
         self._loop.watch(self._sock, 0, self._ready)
         self._sock.close()
-        self._loop.call_soon(connection.connection_lost, error)
+        self._loop.call_soon(self._tell, error)
+
+    def _tell(self, error: OSError | None) -> None:
+        connection, self._connection = self._connection, None  # not before: it may have handed over meanwhile
+        connection.connection_lost(error)  # type: ignore[union-attr]

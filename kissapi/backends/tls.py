@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 HANDSHAKE, OPEN, CLOSING, CLOSED = "HANDSHAKE", "OPEN", "CLOSING", "CLOSED"
 
-NEVER = float("inf")
 RECORD = 16 * 1024  # the most that one holds (RFC 8446 §5.1): a read of so much leaves nothing of it behind
 PIECE = 64 * 1024  # encrypted at one go: a few records, and one system call
 PIECES = 16  # in one turn of the loop: a client that takes all there is must not hold up the others
@@ -53,19 +52,20 @@ class TlsTransport:
         "_mute",
         "_outgoing",
         "_paused",
+        "_reading",
         "_room",
         "_ssl",
         "_turn_due",
         "below",
-        "deadline",
         "service",
+        "since",
         "state",
     )
 
     def __init__(self, connection: Connection, context: ssl.SSLContext) -> None:
         self.service = connection.service
         self.state = HANDSHAKE
-        self.deadline = NEVER
+        self.since = self.service.clock()
         self._connection: Connection | None = connection
         self.below: Any = None
         self._incoming = ssl.MemoryBIO()
@@ -75,6 +75,7 @@ class TlsTransport:
         self._turn_due = False  # it will be gone on with in the next turn of the loop
         self._room = True  # False while the transport below has enough to send
         self._paused = False  # the connection has been asked to write no more
+        self._reading = True  # False while the connection has paused it
         self._eof = False  # the connection writes no more
         self._mute = False  # nothing at all goes out any more
         self._input_ended = False  # the client has said that it sends no more
@@ -83,7 +84,7 @@ class TlsTransport:
     @classmethod
     def welcome(cls, service: Service, tls: Tls, peer: tuple[Any, ...] | None = None) -> TlsTransport:
         """For a client that has come this moment; `peer` as of `Connection`."""
-        tls.look(service.time(), service.log)
+        tls.look(service.clock(), service.log)
         return cls(Connection(service, peer), tls.context)
 
     def __repr__(self) -> str:
@@ -93,12 +94,14 @@ class TlsTransport:
 
     def connection_made(self, below: Any) -> None:
         self.below = below
-        self.deadline = min(self.deadline, self.service.time() + self.service.limits.handshake_timeout)
-        self.service.opened(self)  # type: ignore[arg-type]
+        self.service.opened(self)
 
     def data_received(self, data: bytes) -> None:
         if self.state is CLOSING or self._input_ended:
             return
+        if len(data) > self.service.limits.read_size:  # see `Connection.share_turn`; a record may be tiny
+            self.below.pause_reading()
+            self.service.loop.call_soon(self._read_on)
         self._incoming.write(data)
         if self.state is HANDSHAKE and not self._shake_hands():
             return
@@ -145,8 +148,9 @@ class TlsTransport:
         in_handshake = connection.transport is None
         self.state = CLOSED
         if in_handshake:
-            self.service.closed(self)  # type: ignore[arg-type]
+            self.service.closed(self)
         else:
+            self.service.release(self.below)
             connection.connection_lost(error or self._error)
 
     def pause_writing(self) -> None:
@@ -160,12 +164,15 @@ class TlsTransport:
     # What the service says during the handshake
 
     def tick(self, now: float) -> None:
-        """The handshake takes too long."""
-        self.abort()
+        """End a handshake that takes too long."""
+        limits = self.service.limits
+        patience = limits.drain_timeout if self.service.stopping else limits.handshake_timeout
+        if now > self.since + patience:
+            self.abort()
 
-    def drain(self, deadline: float) -> None:
-        """The server stops: who is quick may still ask."""
-        self.deadline = min(self.deadline, deadline)
+    def drain(self) -> None:
+        """The server stops: a client that is quick may still ask."""
+        self.since = self.service.clock()
 
     def abort(self, why: str = "") -> None:
         """End at once."""
@@ -176,12 +183,21 @@ class TlsTransport:
 
     # What the connection says
 
+    def set_protocol(self, protocol: Any) -> None:
+        """From now on `protocol` is told, in place of the connection."""
+        self._connection = protocol
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "sslcontext":
             return self._ssl.context
         if name == "ssl_object":
             return self._ssl
         return self.below.get_extra_info(name, default)
+
+    @property
+    def transport(self) -> Any:
+        """The transport below; see `Service.opened`."""
+        return self.below
 
     def get_write_buffer_size(self) -> int:
         return sum(map(len, self._backlog)) + int(self.below.get_write_buffer_size())
@@ -225,12 +241,19 @@ class TlsTransport:
             if not self._backlog:
                 self._end()
 
+    def is_reading(self) -> bool:
+        return self._reading
+
     def pause_reading(self) -> None:
-        self.below.pause_reading()
+        self._reading = False
+        if self.below.is_reading():
+            self.below.pause_reading()
 
     def resume_reading(self) -> None:
         if self.state is OPEN:
-            self.below.resume_reading()
+            self._reading = True
+            if not self.below.is_reading():
+                self.below.resume_reading()
 
     # Between the two
 
@@ -302,6 +325,11 @@ class TlsTransport:
             self._connection.resume_writing()  # it may write more, or end it all
         if not backlog and not self._mute and (self._eof or self.state is CLOSING):
             self._end()
+
+    def _read_on(self) -> None:
+        """The others have had their turn."""
+        if self._reading and self.state in (HANDSHAKE, OPEN) and not self.below.is_reading():
+            self.below.resume_reading()
 
     def _take_turn(self) -> None:
         self._turn_due = False

@@ -24,11 +24,11 @@ from itertools import islice
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from kissapi.core import Fail
 from kissapi.extras.routes import hooks_of, name_of, rows, table
-from kissapi.fail import Fail
-from kissapi.hooks import as_coroutine_function
+from kissapi.handlers import as_coroutine_function
 from kissapi.host import is_loopback
-from kissapi.response import Response, respond
+from kissapi.response import Response
 from kissapi.target import traceback_text
 
 try:
@@ -63,8 +63,6 @@ def debug(router: Router, force: bool = False) -> None:
             each.on_error(Exception)(_Failure(router, each._on_error))
     if 404 not in router._on_error:
         router.on_error(404)(_Missing(router))
-    # Conversion comes after the hooks, where no router hears of what it raises.
-    router.add_hook("after", _convert, nested=True)
     router._local_only = (
         None
         if force
@@ -87,10 +85,6 @@ def _may_see(request: Request, router: Router) -> bool:
     return False
 
 
-async def _convert(request: Request, result: Any) -> Response:
-    return respond(result)
-
-
 class _Failure:
     """Answers an exception that the app has no answer to; `table` has its page for 500, if there is one."""
 
@@ -107,9 +101,7 @@ class _Failure:
                 return Fail(500, "Internal Server Error")
             return await as_coroutine_function(page)(request, error)
         assert request._connection is not None
-        service = request._connection.service
-        target = service.dispatch.find(request)
-        route = target.route if target is not None else None
+        route = request.route.route if request.route is not None else None
         title = "".join(traceback.format_exception_only(error)).strip()
         whole = traceback_text(error) or f"{title}\n"
         if not _wants_page(request):
@@ -136,7 +128,7 @@ class _Missing:
 
     async def __call__(self, request: Request, error: Fail) -> Response | Fail:
         assert request._connection is not None
-        if request._connection.service.dispatch.find(request) is not None:
+        if request.route is not None:
             return error
         if not _may_see(request, self.router):
             return error
@@ -171,7 +163,7 @@ def _facts(request: Request, route: Route | None) -> dict[str, Any]:
     for name, value in request.params.items():
         facts[f"params: {name}"] = _shown(value)
     facts |= request.headers.items()
-    if request.body:
+    if request._reader is None and request.body:
         facts["body"] = _shown(request.body)
     return facts
 
@@ -258,7 +250,7 @@ def _page(request: Request, title: str, sections: list[str], status: int) -> Res
     assert request._connection is not None
     # With --reload it comes again by itself when the mistake is mended.
     script = ""
-    if "/__reload__.js" in request._connection.service.dispatch.exact:
+    if ("GET", "/__reload__.js") in request._connection.service.dispatch.exact:
         script = '<script src="/__reload__.js"></script>'
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'

@@ -24,11 +24,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from kissapi.core import Fail
 from kissapi.extras.conditions import FIELDS, failed, wanted_range
 from kissapi.extras.folder import FLAGS, Folder, names_in, refusal
 from kissapi.extras.media_types import is_compact, type_of
 from kissapi.extras.sendfile import OpenFile
-from kissapi.fail import Fail
 from kissapi.headers import Headers
 from kissapi.response import WHOLE, Response, http_date, redirect
 from kissapi.router import Router
@@ -58,7 +58,10 @@ class File(Response):
         self._file: OpenFile | None = opened
 
     def prepare(self, request: Request) -> None:
-        """Work out what this request gets: the file, a part of it, nothing new (304), nothing (412, 416)."""
+        """Work out what this request gets: the file, a part of it, nothing new (304).
+
+        Raises `Fail`: 412 for a condition that is not met, 416 for a range that the file has nothing of.
+        """
         opened, self._file = self._file, None
         if opened is None:
             raise RuntimeError("this file has been sent: file() answers one request, call it in the handler")
@@ -68,9 +71,15 @@ class File(Response):
             return
         is_head = request.method == "HEAD"
         conditional = self._status == 200 and (is_head or request.method == "GET")
-        if conditional and not FIELDS.isdisjoint(request.headers) and not self._heed(request, opened):
-            opened.close()
-            return
+        if conditional and not FIELDS.isdisjoint(request.headers):
+            try:
+                wanted = self._heed(request, opened)
+            except BaseException:
+                opened.close()
+                raise
+            if not wanted:
+                opened.close()
+                return
         length = opened.stop - opened.start
         if length <= WHOLE and not is_head:
             self._body = opened.read()
@@ -86,26 +95,29 @@ class File(Response):
         etag, modified = headers.get("etag", ""), opened.mtime_ns // 10**9
         status = failed(fields, etag, modified)
         if status == 304:  # no more than a cache has to know (RFC 9110 §15.4.5)
-            self._say(304, None, "last-modified")
+            self.status = 304
+            self.body = None
+            self._drop("last-modified")
             return False
         if status == 412:
-            self._say(412, "Precondition Failed", "cache-control", "etag", "last-modified")
-            return False
+            raise self._fail(412)
         part = wanted_range(fields, etag, modified, opened.size) if request.method == "GET" else None
         if part is None:
             return True
         if not part:
-            self._say(416, "Range Not Satisfiable", "cache-control", "etag", "last-modified")
             headers["content-range"] = f"bytes */{opened.size}"
-            return False
+            raise self._fail(416)
         self.status = 206
         headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{opened.size}"
         opened.start, opened.stop = part.start, part.stop
         return True
 
-    def _say(self, status: int, text: str | None, *unfit: str) -> None:
-        self.status = status
-        self.body = text
+    def _fail(self, status: int) -> Fail:
+        self._drop("cache-control", "etag", "last-modified")
+        return Fail(status, headers=self.headers)
+
+    def _drop(self, *unfit: str) -> None:
+        """Take away the fields that are about what is not sent."""
         for name in ("accept-ranges", "content-disposition", "content-encoding", "content-type", *unfit):
             self.headers.pop(name, None)
 

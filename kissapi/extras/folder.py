@@ -11,8 +11,8 @@ import errno
 import os
 from collections.abc import Sequence
 
+from kissapi.core import Fail
 from kissapi.extras.sendfile import OpenFile
-from kissapi.fail import Fail
 
 # A pipe must not hold us up, nor a terminal become ours.
 FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))

@@ -20,8 +20,8 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kissapi.core import Fail
 from kissapi.dispatch import Dispatch
-from kissapi.fail import Fail
 from kissapi.parser import HttpParser
 from kissapi.request import Request
 
@@ -173,8 +173,9 @@ def _why_not(dispatch: Dispatch, route: Route, path: str) -> str | None:
         HttpParser(request).feed_data(f"{route.method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     except Fail as fail:
         return f"such a request is answered with {fail.status}"
-    target = dispatch.find(request)
-    if target is None:
+    try:
+        target = dispatch.find(request)
+    except Fail:
         return "nothing leads there"
     if target.route == route:
         return None

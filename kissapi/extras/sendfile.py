@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from kissapi.awaitables import running_loop
 
 if TYPE_CHECKING:
-    from kissapi.stream import Stream
+    from kissapi.body_writer import BodyWriter
 
 # Bytes that the kernel sends at once, the same as nginx: all others wait for it, 0.2 ms on loopback. With a
 # quarter of it, a single fast download is a seventh slower.
@@ -75,26 +75,25 @@ class OpenFile:
             raise RuntimeError(f"the file ended after {self.start + len(data)} of {self.size} bytes")
         return data
 
-    async def send_to(self, stream: Stream) -> None:
-        """Send what is to be sent; less if the file has become shorter, which the stream will notice."""
-        connection = stream.connection
-        sock = _plain_socket(connection.transport)
+    async def send_to(self, writer: BodyWriter) -> None:
+        """Send what is to be sent; less if the file has become shorter, which the writer will notice."""
+        sock = _duplicate(writer.socket())
         if sock is not None:
             with sock:
-                stream.send_head()
-                if not connection.writable:  # it has answers to take that were asked for before this one
-                    await stream.taken()
-                connection.pause_writing()  # from here on nobody else tells it how the writing goes
+                writer.send_head()
+                if not writer.writable:  # it has answers to take that were asked for before this one
+                    await writer.taken()
+                writer.take_over()
                 try:
-                    await _Pump(self, stream, sock).run()
+                    await _Pump(self, writer, sock).run()
                 finally:
-                    connection.resume_writing()
+                    writer.give_back()
         while self.start < self.stop:
             data = _read_at(self._descriptor, min(self.stop - self.start, READ), self.start)
             if not data:
                 break
             self.start += len(data)
-            await stream.send(data)
+            await writer.send(data)
 
     def send_by_kernel(self, sock: socket.socket) -> int:
         """Send the next piece through `sock`: how many bytes it took. Raises `OSError` if it takes none."""
@@ -106,12 +105,11 @@ class OpenFile:
 class _Pump:
     """Sends a piece of a file whenever the socket takes one, until it is out, or the kernel says no."""
 
-    __slots__ = ("connection", "done", "file", "sock", "stream")
+    __slots__ = ("done", "file", "sock", "writer")
 
-    def __init__(self, file: OpenFile, stream: Stream, sock: socket.socket) -> None:
+    def __init__(self, file: OpenFile, writer: BodyWriter, sock: socket.socket) -> None:
         self.file = file
-        self.stream = stream
-        self.connection = stream.connection
+        self.writer = writer
         self.sock = sock
         self.done: Any = None
 
@@ -125,11 +123,11 @@ class _Pump:
             loop.remove_writer(self.sock)
 
     def _turn(self) -> None:
-        if self.done.done() or self.connection.transport.get_write_buffer_size():
+        if self.done.done() or self.writer.unsent:
             return  # the transport sends the head first, in this very turn
         try:
             sent = self.file.send_by_kernel(self.sock)
-            self.stream.count(sent)
+            self.writer.progress(sent)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -141,19 +139,14 @@ class _Pump:
             return
         if not sent or self.file.start == self.file.stop:
             self.done.set_result(None)
-        else:
-            self.connection.pause_writing()  # once more, for the deadline: it has taken something
 
 
-def _plain_socket(transport: Any) -> socket.socket | None:
-    """The socket below `transport`, if the kernel may write to it; another descriptor of it.
+def _duplicate(sock: Any) -> socket.socket | None:
+    """Another descriptor of `sock`, if the kernel may write to it.
 
     Of its own loops let nobody else watch a transport's.
     """
-    sock = transport.get_extra_info("socket")
     if not hasattr(os, "sendfile") or sock is None or sock.fileno() < 0:
-        return None
-    if transport.get_extra_info("sslcontext") is not None:
         return None
     try:
         return socket.fromfd(sock.fileno(), sock.family, sock.type)

@@ -27,15 +27,14 @@ from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from kissapi import codec
-from kissapi.awaitables import running_loop, to_thread
-from kissapi.connection import STREAMING
+from kissapi.awaitables import Pieces, running_loop, to_thread
 from kissapi.response import Response
-from kissapi.stream import close
 
 if TYPE_CHECKING:
+    from kissapi.body_writer import BodyWriter
     from kissapi.request import Request
-    from kissapi.stream import Stream
 
+FIRST = 0.1  # seconds that the head waits for the first event where an error handler may have an answer
 PROBE = 0.25  # seconds between two comments to a client that has closed its side: time for a reset to come
 _COMMENT = b":\n\n"
 _LINE_END = re.compile("\r\n|\r|\n")
@@ -102,7 +101,7 @@ def sse(
 
     While there are none, a comment goes out every `heartbeat` seconds, so that nobody on the way takes the
     connection for dead; None: never. `retry` is how long browsers wait before they come again, in
-    milliseconds. A sync generator runs in worker threads, and may block. Raises `TypeError` for what is no
+    milliseconds. A sync generator runs in a worker thread, and may block. Raises `TypeError` for what is no
     generator, `ValueError` for a heartbeat that is not above 0.
 
         return sse(prices(), retry=1000)
@@ -127,7 +126,17 @@ def last_event_id(request: Request) -> str | None:
 class Events:
     """The body of the answer: the events, and heartbeats in between."""
 
-    __slots__ = ("_events", "_heartbeat", "_loop", "_retry", "_said", "_stopping", "_stream", "_timer")
+    __slots__ = (
+        "_begun",
+        "_events",
+        "_heartbeat",
+        "_loop",
+        "_retry",
+        "_said",
+        "_stopping",
+        "_timer",
+        "_writer",
+    )
 
     def __init__(
         self, events: AsyncIterable[Any] | Iterable[Any], heartbeat: float | None, retry: int | None
@@ -136,49 +145,63 @@ class Events:
         self._heartbeat = heartbeat
         self._retry = Event(retry=retry)
         self._loop: Any = None
-        self._stream: Any = None
+        self._writer: Any = None
+        self._begun = False
         self._timer: Any = None
         self._said = 0.0  # when something was sent last
         self._stopping = False
 
-    async def send_to(self, stream: Stream) -> None:
-        """Send them all; see `Stream.run`."""
+    async def send_to(self, writer: BodyWriter) -> None:
+        """Send them all; see `BodyWriter.run`."""
         self._loop = running_loop()
-        self._stream = stream
-        stream.on_eof = self._ask
-        stream.on_stop = self._stop
-        # At once: a browser says `open` when the head comes.
-        if self._retry.retry is None:
-            stream.send_head()
+        self._writer = writer
+        if not hasattr(self._events, "__anext__"):
+            self._events = Pieces(self._events, writer.request)
+        writer.watch(self._ask, self._stop)
+        if writer.is_awaited and not writer.stopping:
+            self._timer = self._loop.call_later(FIRST, self._open)
         else:
-            stream.put(self._retry.encode())
-        self._said = self._loop.time()
+            self._open()  # at once: a browser says `open` when the head comes
         try:
-            if stream.connection.service.stopping:
+            if writer.stopping:
                 return
-            self._wind()
-            if stream.connection.eof:
+            if writer.eof:
                 self._ask()
-            while (event := await self._next()) is not _END and not self._stopping:
-                await stream.send((event if isinstance(event, Event) else Event(event)).encode())
+            while (event := await anext(self._events, _END)) is not _END and not self._stopping:
+                data = (event if isinstance(event, Event) else Event(event)).encode()
+                if not self._begun:
+                    self._open()
+                await writer.send(data)
                 self._said = self._loop.time()
+            if not self._begun:
+                self._open()
         except BaseException as error:
             # `_stop` has cancelled what was waited for. All else goes on its way.
             if not self._stopping or isinstance(error, (Exception, KeyboardInterrupt, SystemExit)):
                 raise
         finally:
             self._unwind()
-            stream.on_eof = stream.on_stop = _nothing
-            self._stream = None
+            self._writer = None
 
     async def aclose(self) -> None:
-        """There are no more, or nobody takes them."""
-        await close(self._events)
+        """There are no more, or nothing takes them."""
+        if hasattr(self._events, "aclose"):
+            await self._events.aclose()
+        elif hasattr(self._events, "close"):
+            await to_thread(self._events.close)
 
-    async def _next(self) -> Any:
-        if hasattr(self._events, "__anext__"):
-            return await anext(self._events, _END)
-        return await to_thread(next, self._events, _END)
+    def _open(self) -> None:
+        """Send the head, and wind up the heartbeat."""
+        if self._begun:
+            return
+        self._begun = True
+        self._unwind()
+        if self._retry.retry is None:
+            self._writer.send_head()
+        else:
+            self._writer.put(self._retry.encode())
+        self._said = self._loop.time()
+        self._wind()
 
     def _wind(self) -> None:
         """Set the timer to when a heartbeat is due, if nothing comes until then."""
@@ -198,13 +221,13 @@ class Events:
         self._wind()
 
     def _comment(self) -> None:
-        connection = self._stream.connection
-        if connection.state is STREAMING and connection.writable:
-            self._stream.put(_COMMENT)
+        if self._writer.writable:
+            self._writer.put(_COMMENT)
         self._said = self._loop.time()
 
     def _ask(self) -> None:
         """The client has closed its side. Whether it has gone shows when it does not take what is sent."""
+        self._open()
         self._unwind()
         self._comment()
         self._timer = self._loop.call_later(PROBE, self._ask_again)
@@ -217,8 +240,5 @@ class Events:
     def _stop(self) -> None:
         """The server stops: end the generator where it waits."""
         self._stopping = True
-        self._stream.connection.task.cancel()
-
-
-def _nothing() -> None:
-    pass
+        self._open()
+        self._writer.cancel()

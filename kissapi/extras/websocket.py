@@ -24,9 +24,9 @@ try:
 except ImportError as error:
     raise ImportError("a WebSocket needs wsproto: pip install 'kissapi[websocket]'") from error
 
-from kissapi.extras.websocket_handshake import Terms
+from kissapi.extras.websocket_handshake import Agreed, Terms
 from kissapi.extras.websocket_session import BROKEN, GOING_AWAY, NO_CODE, NORMAL, Closed, Session, event_of
-from kissapi.hooks import as_coroutine_function
+from kissapi.handlers import as_coroutine_function
 from kissapi.response import Upgrade
 
 if TYPE_CHECKING:
@@ -156,6 +156,23 @@ def _checked(message: Message) -> str | bytes:
     raise TypeError(f"a message is str or bytes, not {type(message).__name__}; json.dumps makes a str of it")
 
 
+class Accepted(Upgrade):
+    """The answer to a handshake: who serves the WebSocket, and on what terms."""
+
+    __slots__ = ("agreed", "handler", "terms")
+
+    def __init__(self, handler: Handler, terms: Terms, agreed: Agreed) -> None:
+        super().__init__("websocket", None, agreed.headers)
+        self.handler = handler
+        self.terms = terms
+        self.agreed = agreed
+
+    def successor(self, connection: Any) -> Session:
+        session = Session(connection, self.terms, self.agreed.payloads)
+        session.serve = partial(self.handler, WebSocket(session.origin, self.agreed.subprotocol, session))
+        return session
+
+
 def upgrader(**settings: Any) -> Callable[[Handler], Callable[[Request], Coroutine[Any, Any, Upgrade]]]:
     """What makes a handler of GET out of one for WebSockets; the settings are those of `Router.websocket`."""
     terms = Terms(**settings)
@@ -165,10 +182,7 @@ def upgrader(**settings: Any) -> Callable[[Handler], Callable[[Request], Corouti
             raise TypeError(f"the handler of a WebSocket is an `async def`, not {handler!r}")
 
         async def upgrade(request: Request) -> Upgrade:
-            headers, subprotocol, payloads = terms.agree(request)
-            session = Session(request, terms, payloads)
-            session.serve = partial(handler, WebSocket(request, subprotocol, session))
-            return Upgrade("websocket", session, headers)
+            return Accepted(handler, terms, terms.agree(request))
 
         update_wrapper(upgrade, handler)
         vars(upgrade)["_websocket"] = handler  # which gets a WebSocket, where `upgrade` gets a request

@@ -41,6 +41,7 @@ class Payloads(Extension):
 
     def __init__(self, max_message: int, offers: str = "") -> None:
         self.max_message = max_message
+        self.deaf = False  # no message is taken any more: what comes is dropped as it is
         self.answer: str | None = None
         self._server_forgets = self._client_forgets = False  # the window, after each message
         self._server_bits, self._client_bits = _BITS, 15
@@ -122,6 +123,8 @@ class Payloads(Extension):
             return _TRY_AGAIN_LATER.to_bytes(2, "big") + data[2:]
         if self._control:
             return data
+        if self.deaf:
+            return b""
         if self._deflated:
             try:
                 data = self._inflate(data)
@@ -133,7 +136,7 @@ class Payloads(Extension):
     def frame_inbound_complete(
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
-        if self._control or not self._deflated or not fin:
+        if self._control or not self._deflated or not fin or self.deaf:
             return None
         rest = self.frame_inbound_payload_data(proto, _END)
         if self._client_forgets:

@@ -12,8 +12,8 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from kissapi.core import Fail
 from kissapi.extras.websocket_deflate import Payloads
-from kissapi.fail import Fail
 from kissapi.headers import is_token
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
-"""Session: the protocol that a connection is handed over to: frames in and out, pings, and how it ends.
+"""Session: the connection of a WebSocket: messages in and out, pings, and the closing handshake.
 
-Law: neither side can make the other keep more than it asked for. A handler that does not take its messages
-pauses reading; a client that does not take what it is sent pauses `send`; a pong is owed once, not a thousand
-times. wsproto frames and judges what comes; flow, deadlines and endings are what it leaves to us.
+Back-pressure works both ways. A handler that does not take its messages pauses reading; a client that does
+not take what it is sent pauses `send`; of many pings only the last is answered. wsproto makes and checks the
+frames. The rest is as in every connection: it is BUSY as long as the WebSocket is open, then CLOSING, then
+CLOSED. The handshake makes it; `WebSocket` is what the handler sees of it.
 """
 
 from __future__ import annotations
@@ -15,16 +16,15 @@ from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
 
 from kissapi.awaitables import running_loop, sleep
-from kissapi.connection import UPGRADED
+from kissapi.connection import Connection
+from kissapi.core import BUSY, CLOSED
 from kissapi.extras.websocket_inbox import Inbox
 
 if TYPE_CHECKING:
-    from kissapi.connection import Connection
     from kissapi.extras.websocket_deflate import Payloads
     from kissapi.extras.websocket_handshake import Terms
-    from kissapi.request import Request
 
-TURN = 256  # frames that are taken in before others have a turn: a read may hold ten thousand
+TURN = 0.005  # seconds for which frames are taken in before others have a turn: a read may hold ten thousand
 BURST = 32  # messages sent before others have a turn
 
 # RFC 6455 §7.4.1
@@ -41,59 +41,50 @@ class Closed(Exception):
         super().__init__(f"the WebSocket has ended: {ws.close_code} {ws.close_reason}".rstrip())
 
 
-class Session:
-    """One client. `serve` makes the coroutine that is its handler at work."""
+class Session(Connection):
+    """One client, in the place of the `Connection` it came by. `serve` makes the coroutine of its handler."""
 
     __slots__ = (  # noqa: RUF023  # by use
+        "origin",  # the request it came with, until its handler has ended
         "serve",
-        "request",
         "terms",
-        "connection",
-        "service",
-        "frames",  # wsproto's
         "payloads",
-        "task",  # the handler at work
-        "timer",  # for one that does not notice that the client has left
+        "frames",  # wsproto's
+        "handler",  # the task of the handler at work
+        "timer",  # cancels a handler that does not notice that the client has left
         # what comes
         "inbox",
         "behind",  # frames have come that were not looked at
         "scheduled",  # they will be, in the next turn of the loop
-        "deaf",  # we have ended it: what messages still come are dropped
         # what goes
-        "senders",  # futures that wait for room
         "burst",
-        "owed",  # the last ping, if the client does not take its pong
-        # time, in the service's seconds
+        "pong",  # the last ping, if the client does not take its pong
+        # time
         "heard",  # when something came
         "pinged",  # when a ping went out that has not been answered; None if there is none
-        "until",  # when a client that does not close is left; 0 before we have told it to
         "latency",
         # the end
         "close_code",
         "close_reason",
     )  # fmt: skip
 
-    def __init__(self, request: Request, terms: Terms, payloads: Payloads) -> None:
-        assert request._connection is not None
+    def __init__(self, connection: Connection, terms: Terms, payloads: Payloads) -> None:
+        super().__init__(connection.service, connection.peer)
+        self.context = connection.context
+        self.origin: Any = connection.request
         self.serve: Callable[[], Coroutine[Any, Any, Any]] | None = None
-        self.request = request
         self.terms = terms
-        self.connection: Connection = request._connection
-        self.service = self.connection.service
-        self.frames = Frames(ConnectionType.SERVER, [payloads])
         self.payloads = payloads
-        self.task: Any = None
+        self.frames: Any = Frames(ConnectionType.SERVER, [payloads])
+        self.handler: Any = None
         self.timer: Any = None
         self.inbox = Inbox(self.service.loop)
         self.behind = False
         self.scheduled = False
-        self.deaf = False
-        self.senders: list[Any] = []
         self.burst = 0
-        self.owed: Ping | None = None
-        self.heard = self.service.time()
+        self.pong: Ping | None = None
+        self.heard = self.service.clock()
         self.pinged: float | None = None
-        self.until = 0.0
         self.latency: float | None = None
         self.close_code: int | None = None
         self.close_reason = ""
@@ -116,68 +107,96 @@ class Session:
         except RuntimeError:
             pass  # that loop has been closed, and all its clients have left
 
-    # What the connection says
+    # Called by the transport
 
     def connection_made(self, transport: Any) -> None:
-        self.heard = self.service.time()
-        if self.terms.ping_interval is not None:
-            self.connection.deadline = self.heard + self.terms.ping_interval
-        self.task = self.service.spawn(self._run())
-        # The server waits for those when it stops, and cancels them if it cannot wait any longer.
-        self.service.afters.add(self.task)
-        self.task.add_done_callback(self._served)
+        super().connection_made(transport)
+        self.become(BUSY)
+        # In the next turn: its context is that of the task that hands the connection over.
+        self.service.loop.call_soon(self._start)
 
     def data_received(self, data: bytes) -> None:
-        self.heard = self.service.time()
+        if self.state is not BUSY:
+            return
+        self.heard = self.service.clock()
         self.frames.receive_data(data)
         if not self.behind:
             self._look()
+        self.share_turn(len(data))
 
     def eof_received(self) -> bool:
+        self.eof = True
         self._end(BROKEN)  # without a close frame it is no end, but a breach (RFC 6455 §7.1.5)
-        self.connection._close()
+        if self.state is BUSY:
+            self.linger()
+        else:
+            self.transport.close()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        context = self.context
+        super().connection_lost(error)
+        if self.origin is not None:
+            self.context = context  # the handler is at work, or will be
         self._end(BROKEN)
-        if self.task is not None:
-            self.timer = self.service.loop.call_later(
-                self.service.limits.shutdown_timeout, self.service.cancel, self.task
-            )
+        if self.payloads.deaf:
+            self.frames, self.behind = None, False
+        if self.handler is not None:
+            patience = self.service.limits.shutdown_timeout
+            self.timer = self.service.loop.call_later(patience, self.service.cancel, self.handler)
+
+    def resume_writing(self) -> None:
+        if self.pong is not None and not self.closed:
+            self._write(self.pong.response())
+        self.pong = None
+        self.since = self.service.clock()  # from here on the client's close is waited for, if it is
+        super().resume_writing()
+
+    def continue_reading(self) -> None:
+        if not self.behind:
+            super().continue_reading()
+
+    # Called by the service
+
+    def has_in_hand(self, request: Any) -> bool:
+        return self.origin is not None  # its handler is at work
 
     def tick(self, now: float) -> None:
-        connection, terms = self.connection, self.terms
-        if self.closed:
-            self._wait_for_close(now)
-            if now >= self.until:
-                connection.transport.abort()
-        elif not connection.reading:
-            # What is not read tells nothing, and nobody is to blame for an answer that is not read.
-            self.heard = now
-            connection.deadline = now + 1
-            if self.service.is_gone(connection.transport):
-                connection.transport.abort()
+        terms = self.terms
+        if self.state is not BUSY or not self.writable:
+            super().tick(now)
+        elif self.closed:
+            if now > self.since + self.service.limits.linger_timeout:
+                self.transport.abort()
+        elif not self.reading:
+            self.heard = now  # while reading is paused, the time of the next bytes is unknown
+            super().tick(now)
         elif terms.ping_interval is None:
             pass
         elif self.pinged is not None and self.pinged > self.heard:
-            connection.deadline = self.pinged + terms.ping_timeout
-            if now >= connection.deadline:
+            if now > self.pinged + terms.ping_timeout:
                 self.close(FAILED, "no answer to a ping")
-        else:
-            connection.deadline = self.heard + terms.ping_interval
-            if now >= connection.deadline:
-                self._write(Ping())
-                self.pinged = now
-                connection.deadline = now + terms.ping_timeout
+        elif now > self.heard + terms.ping_interval:
+            self._write(Ping())
+            self.pinged = now
 
-    def stop(self) -> None:
+    def drain(self) -> None:
         self.close(GOING_AWAY, "the server stops")
 
     # The handler
 
-    async def _run(self) -> None:
+    def _start(self) -> None:
         assert self.serve is not None
         serve, self.serve = self.serve, None  # it knows this session: no cycle
+        self.handler = self.service.spawn(self._run(serve), self.context)
+        # The drain waits for the tasks in `background`, and cancels them after `shutdown_timeout`.
+        self.service.background.add(self.handler)
+        self.handler.add_done_callback(self._served)
+        if self.state is CLOSED:
+            patience = self.service.limits.shutdown_timeout
+            self.timer = self.service.loop.call_later(patience, self.service.cancel, self.handler)
+
+    async def _run(self, serve: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         code = FAILED
         try:
             await serve()
@@ -189,14 +208,18 @@ class Session:
             self.close(code)
 
     def _served(self, task: Any) -> None:
-        self.service.afters.discard(task)
-        self.task = None
+        self.service.background.discard(task)
+        self.handler = None
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+        origin, self.origin = self.origin, None
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self.service.log.failure(self.request, self.service.name_of(self.request), error)
+            self.service.report(origin, error)
+        if self.afters is not None:
+            self.service.flushed(self, self.service.clock())
+        self.context = None
 
     # What comes
 
@@ -213,32 +236,34 @@ class Session:
     def _look(self) -> None:
         """Take in the frames that have come, as many as the handler has room for."""
         self.scheduled = False
+        if self.frames is None:
+            return
         self.behind = True
-        connection, out = self.connection, bytearray()
+        out = bytearray()
         over = False
-        left = TURN
+        ends = self.service.clock() + TURN
         for event in self.frames.events():
-            left -= 1
             if isinstance(event, CloseConnection):
                 out += self._hear_close(event)
                 over = True
-            elif not self.deaf:
+            elif not self.payloads.deaf:
                 out += self._take(event)
-            if not left or (self.inbox.is_full and not self.deaf):
+            if self.inbox.is_full and not self.payloads.deaf:
+                break
+            if self.service.clock() > ends:
+                self._look_soon()
                 break
         else:
             self.behind = False
-        if connection.state is UPGRADED:
+        if self.state is BUSY:
             if out:
-                connection.transport.write(out)
+                self.transport.write(out)
             if over:
-                connection._close()
+                self.linger()
             elif self.behind:
-                self._pause()
+                self.pause_reading()
             else:
-                connection.resume_reading()
-        if not left:
-            self._look_soon()
+                self.resume_reading()
         if self.closed:
             self.inbox.wake()
 
@@ -247,21 +272,14 @@ class Session:
             self.scheduled = True
             self.service.loop.call_soon(self._look)
 
-    def _pause(self) -> None:
-        connection = self.connection
-        connection.pause_reading()
-        if connection.writable:  # else its deadline is for writing
-            connection.deadline = min(connection.deadline, self.service.time() + 1)
-
     def _take(self, event: Event) -> bytes:
         """Take in what is no close. Gives what is to be sent at once."""
         if isinstance(event, (TextMessage, BytesMessage)):
             self.inbox.put(event)
         elif isinstance(event, Ping) and not self.closed:
-            if self.connection.writable:
-                return self.frames.send(event.response())
-            self.owed = event  # the last one is enough (RFC 6455 §5.5.3)
-            self._watch_room()
+            if self.writable:
+                return bytes(self.frames.send(event.response()))
+            self.pong = event  # the last one is enough (RFC 6455 §5.5.3)
         elif isinstance(event, Pong) and self.pinged is not None:
             self.latency = self.heard - self.pinged
             self.pinged = None
@@ -280,53 +298,33 @@ class Session:
         """Send without waiting, or cut off a client that is too far behind."""
         if self.closed:
             return
-        if self.connection.transport.get_write_buffer_size() > self.terms.max_message:
+        if self.transport.get_write_buffer_size() > self.terms.max_message:
             self._end(BROKEN)
-            self.connection.transport.abort()
+            self.transport.abort()
         else:
             self._write(event)
 
     async def ping(self, payload: bytes) -> None:
         await self._room()
         self._write(Ping(payload))
-        self.pinged = self.service.time()
+        self.pinged = self.service.clock()
 
     def _write(self, event: Event) -> None:
         data = self.frames.send(event)
-        # One that broke in a burst tells us only after it, and asyncio logs each write until then.
-        if not self.connection.transport.is_closing():
-            self.connection.transport.write(data)
+        # A transport that breaks in a burst says so only after it; asyncio logs each write until then.
+        if not self.transport.is_closing():
+            self.transport.write(data)
+            if not self.writable:
+                self.owed += len(data)  # so that `tick` sees what the client takes meanwhile
 
     async def _room(self) -> None:
         """Wait until the client takes what it is sent. Raises `Closed`."""
         if running_loop() is not self.service.loop:
             raise RuntimeError("this WebSocket is served by another event loop: use broadcast([ws], message)")
-        while not self.closed and not self.connection.writable:
-            sender = self.service.loop.create_future()
-            self.senders.append(sender)
-            self._watch_room()
-            await sender
+        if not self.closed:
+            await self.drained()
         if self.closed:
             raise Closed(self)
-
-    def _watch_room(self) -> None:
-        if self.connection.on_writable is None:
-            self.connection.on_writable = self.service.loop.create_future()
-            self.connection.on_writable.add_done_callback(self._has_room)
-
-    def _has_room(self, future: Any) -> None:
-        self.connection.on_writable = None
-        if self.owed is not None and not self.closed and self.connection.writable:
-            self._write(self.owed.response())
-            self.owed = None
-        self._wake_senders()
-
-    def _wake_senders(self) -> None:
-        """All of them: who comes too late for the room that there is waits again, in the same order."""
-        senders, self.senders = self.senders, []
-        for sender in senders:
-            if not sender.done():
-                sender.set_result(None)
 
     # The end
 
@@ -334,30 +332,22 @@ class Session:
         """End it from our side, if it has not ended, and wait for the client's close."""
         if self.closed:
             return
-        connection = self.connection
         data = self.frames.send(CloseConnection(code, reason))
-        self.deaf = True
+        self.payloads.deaf = True  # messages that still come are dropped: they are not even inflated
         self._end(code, reason)
-        connection.transport.write(data)
-        if connection.writable:  # else its deadline is for writing, and `tick` is called after that
-            self._wait_for_close(self.service.time())
+        self.transport.write(data)
+        self.since = self.service.clock()
         if self.behind:
             self._look_soon()  # the client's close stands behind what it has sent
-
-    def _wait_for_close(self, now: float) -> None:
-        """Only so long: its side of the connection may be gone."""
-        if not self.until:
-            self.until = now + self.service.limits.linger_timeout
-        self.connection.deadline = self.until
 
     def _hear_close(self, event: CloseConnection) -> bytes:
         """The client ends it; or wsproto does, for the client broke its rules. Gives what is said to that."""
         if self.closed:
             return b""
         code, reason = self.payloads.close_code(int(event.code)), event.reason or ""
-        if code == TOO_BIG and self.frames.state is ConnectionState.OPEN:  # it is not the client who says so
+        if code == TOO_BIG and self.frames.state is ConnectionState.OPEN:  # wsproto says so, not the client
             reason = f"a message may have {self.terms.max_message} bytes"
-        data = self.frames.send(CloseConnection(code, reason))
+        data: bytes = self.frames.send(CloseConnection(code, reason))
         self._end(code, reason)
         return data
 
@@ -366,9 +356,8 @@ class Session:
         if self.closed:
             return
         self.close_code, self.close_reason = code, reason
-        self.owed = None
-        self.connection.on_writable = None
-        self._wake_senders()
+        self.pong = None
+        self.wake()
         self.inbox.wake()
 
 

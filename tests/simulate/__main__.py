@@ -74,11 +74,11 @@ def show(outcomes: list[Outcome], seconds: float) -> None:
     count = sum((outcome.counts for outcome in outcomes), Counter[str]())
     changes = sum((outcome.changes for outcome in outcomes), Counter[tuple[str, str]]())
     first = ("clients", "requests", "answers", "resets", "half-closes", "stops", "stops under load")
-    print(f"simulate: {len(outcomes)} seeds, {count.pop('steps')} steps in {seconds:.1f} s")
+    print(f"simulate: {len(outcomes)} seeds, {count.pop('steps', 0)} steps in {seconds:.1f} s")
     print("simulate: " + ", ".join(f"{count.pop(name, 0)} {name}" for name in first))
     print("simulate: " + ", ".join(f"{number} {name}" for name, number in sorted(count.items())))
     print("simulate: " + ", ".join(f"{a}→{b} {changes[a, b]}" for a, b in sorted(changes)))
-    missing = LEGAL - changes.keys()
+    missing = {(state, after) for state in LEGAL for after in LEGAL[state]} - changes.keys()
     if missing:
         print(f"simulate: never seen: {sorted(missing)}")
 

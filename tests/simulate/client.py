@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.simulate.traffic import CUT, NEVER, WHOLE, Expected, Item
+from tests.simulate.traffic import BLANK, CUT, NEVER, WHOLE, Expected, Item
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [ -~]*")
 FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ([\t -~\x80-\xff]*)")
-BLANK = 4  # bytes of empty lines before a case: half of one may be refused, or waited for in vain
 CHUNK = re.compile(rb"[0-9a-f]+")
 
 
@@ -140,6 +139,10 @@ class Client:
                 self.fail("half a body is no part of the whole one")
         elif self.link.unsent() and world.now - self.taken_at >= limits.write_timeout - 1e-6:
             world.count["stalled"] += 1
+        elif self.link.unsent() and (
+            world.now - self.link.connection.taken_until >= limits.write_timeout - 1e-6
+        ):
+            world.count["too slow"] += 1
         elif (
             before
             and not self.link.unsent()

@@ -202,7 +202,7 @@ class FakeThreads(Threads):
         self.calls: list[tuple[float, int, Callable[[], None]]] = []
         self.count = 0
 
-    def submit(self, call: Callable[[], None]) -> None:
+    def submit(self, call: Callable[[], None], place: list[Any] | None = None) -> None:
         self.count += 1
         seconds = self.dice.choice((0.0, 0.0, 0.0, 0.001, 0.01, 0.3, 3.0))
         self.calls.append((self.world.now + seconds, self.count, call))
@@ -212,6 +212,11 @@ class FakeThreads(Threads):
         """Make one call that is due, if there is one."""
         if not self.calls or self.calls[0][0] > self.world.now:
             return False
+        self.call()
+        return True
+
+    def call(self) -> None:
+        """Make the next call, whenever it is due."""
         _, _, call = self.calls.pop(0)
         before, running.loop = running.loop, None  # no loop runs in a worker thread
         try:
@@ -219,7 +224,6 @@ class FakeThreads(Threads):
         finally:
             del call  # an error may hold this frame: no cycle by way of it
             running.loop = before
-        return True
 
 
 class SimulatedLoop(Loop):

@@ -12,6 +12,7 @@ from tests.conformance import TOPICS
 from tests.simulate.app import pieces
 
 WHOLE, CUT, NEVER = "whole", "cut", "never"
+BLANK = 4  # bytes of empty lines before a case: half of one may be refused, or waited for in vain
 
 CASES = [case for cases in TOPICS.values() for case in cases if case.answers and len(case.data) < 3000]
 
@@ -112,7 +113,7 @@ def request(
     )
     bodyless = method == "HEAD"
     closes = closes or field == "close" or (version == "1.0" and not field)
-    if streams and not bodyless and version == "1.0":
+    if streams and not bodyless and version == "1.0" and status == 200:  # else the head was not made yet
         closes = True
     lines = [
         f"{method} {path} HTTP/{version}",
@@ -158,7 +159,8 @@ def from_case(dice: random.Random) -> Item:
     for index, answer in enumerate(finals):
         last = index == len(finals) - 1
         end = size + 1 if last and case.cut else size  # a cut one is never complete
-        start = len(case.data) - len(case.data.lstrip(b"\r\n"))  # empty lines begin no request
+        # Empty lines begin no request, but a third of them does.
+        start = min(BLANK, len(case.data) - len(case.data.lstrip(b"\r\n")))
         plain = Expected(
             start, size, end, 0, bodyless=False, close=last and case.closes, interim=interim, exact=False
         )

@@ -27,6 +27,7 @@ from kissapi.limits import Limits
 from kissapi.log import Log
 from kissapi.router import Router
 from kissapi.server import BACKENDS, Server
+from kissapi.threads import copy_context
 
 if TYPE_CHECKING:
     from kissapi.extras.testing.websocket import WebSocket
@@ -266,20 +267,24 @@ class Client:
         """Leave: handlers still at work are cancelled."""
         if self._closer.alive:
             self._leave()
-            for task in tuple(self.service.afters):
+            for task in tuple(self.service.background):
                 task.cancel()
             self.wait(0)
             self._closer()
 
     def __enter__(self) -> Client:
-        for function in self.server._on_start:
-            self.run(_call(function))
+        self.run(self._begin())
         return self
+
+    async def _begin(self) -> None:
+        for function in self.server._on_start:
+            await _call(function)
+        self.service.context = copy_context()  # what they have set, all requests see
 
     def __exit__(self, *_: object) -> None:
         self._leave()
         service = self.service
-        self.loop.run_until(lambda: not service.afters, self.loop.now + service.limits.shutdown_timeout)
+        self.loop.run_until(lambda: not service.background, self.loop.now + service.limits.shutdown_timeout)
         for function in reversed(self.server._on_stop):
             try:
                 self.run(_call(function))

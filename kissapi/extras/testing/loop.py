@@ -58,8 +58,8 @@ class FakeLoop:
     def create_future(self) -> Future:
         return Future(self)  # type: ignore[arg-type]
 
-    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> Task:
-        task = Task(self, coroutine)  # type: ignore[arg-type]
+    def create_task(self, coroutine: Coroutine[Any, Any, Any], context: Any = None) -> Task:
+        task = Task(self, coroutine, context)  # type: ignore[arg-type]
         self.tasks.add(task)
         return task
 

@@ -42,6 +42,10 @@ class FakeTransport:
         if self.unsent:
             self.connection.pause_writing()
 
+    def set_protocol(self, protocol: Any) -> None:
+        """From now on `protocol` is told, in place of the connection."""
+        self.connection = protocol
+
     def _send(self) -> None:
         size = int(min(self.room, len(self.unsent)))
         self.sent += self.unsent[:size]
@@ -83,6 +87,9 @@ class FakeTransport:
     def get_write_buffer_size(self) -> int:
         return len(self.unsent)
 
+    def is_reading(self) -> bool:
+        return self.reading
+
     def pause_reading(self) -> None:
         self.reading = False
 
@@ -101,14 +108,19 @@ class Wire:
     ) -> None:
         self.service = service
         self.loop: Any = service.loop
-        self.connection, self.transport = self._meet(room, facts)
-        self.transport.connection = self.connection
+        connection, self.transport = self._meet(room, facts)
+        self.transport.connection = connection
         # What the client has sent and the server not yet read; b"" is the end.
         self.backlog: deque[bytes] = deque()
         self._do(self.connection.connection_made, self.transport)
 
     def _meet(self, room: float, facts: Mapping[str, Any] | None) -> tuple[Connection, FakeTransport]:
         return Connection(self.service), FakeTransport(self.loop, room, facts)
+
+    @property
+    def connection(self) -> Any:
+        """What serves the client: the connection, or what it has been handed over to."""
+        return self.transport.connection
 
     @property
     def received(self) -> bytes:
