@@ -26,11 +26,11 @@ run: .venv/run ## make .venv, install kissapi in it, serve the quick start on PO
 	@echo "make: python -m kissapi examples.hello:server (Ctrl-C ends it)"
 	@exec $(PY) -m kissapi examples.hello:server
 
-# Four processes on two cores: many a test waits for a deadline.
+# Five processes on two cores: many a test waits for a deadline.
 test: .venv/dev ## make .venv, install kissapi in it, run the whole suite: both backends, both parsers, small Python
 	@$(PY) -m tests.cpythons --httptools
 	@echo "make: pytest"
-	@$(PY) -m pytest -n 4
+	@$(PY) -m pytest -n 5
 
 check: .venv/dev ## format, lint, types and import rules
 	@echo "make: ruff format --check"

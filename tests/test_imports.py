@@ -9,6 +9,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -210,8 +211,13 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imported(module: str) -> Iterator[str]:
+@cache
+def imported(module: str) -> tuple[str, ...]:
     """The modules that `module` imports, wherever in it, except what only a type checker reads."""
+    return tuple(_imported(module))
+
+
+def _imported(module: str) -> Iterator[str]:
     file = MODULES[module]
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     todo: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
