@@ -110,9 +110,8 @@ class Connection(core.Connection):
         """Call `function(*arguments)` after the answer to `request`; never, if the client left before it."""
         if self.has_in_hand(request):
             self.afters = [*(self.afters or ()), (request, function, arguments, self.context)]
-        elif (
-            not request._lost
-        ):  # already answered; in the next turn, for this may be the context of `request`
+        elif not request._lost:
+            # It is answered already. In the next turn, for this may be the context of `request`.
             run = self.service.run_after
             self.service.loop.call_soon(run, request, function, arguments, copy_context())
 
@@ -150,7 +149,7 @@ class Connection(core.Connection):
         """The server stops: an idle client may send one more request within `drain_timeout`."""
         for stop in tuple(self.on_stop):
             stop()
-        if self.state is IDLE and self.request is None:
+        if self.state is IDLE and (self.request is None or not self.parser.begun):
             self.since = self.service.clock()
 
     def tick(self, now: float) -> None:
