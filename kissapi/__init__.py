@@ -35,7 +35,7 @@ forwarded.py    what they say in fields of the head
 proxy_protocol.py  what they say in front of the connection
 server.py       the life of a server
 program.py      a process that serves: its restart, its end
-signals.py      the signals that it takes over, and who else must not have them
+signals.py      the signals that it takes over, and that forked processes must not inherit
 restart.py      a new process that takes over the listening sockets
 reload.py       a program that starts anew when a file changes (with watch.py: which files those are)
 loops.py        several event loops, each in its thread

@@ -122,9 +122,7 @@ def _encode_response(connection: Any, request: Any, response: Response, tail: by
             raise RuntimeError(
                 "a body that is taken as it comes cannot be told from what follows the upgrade"
             )
-        connection.close_after = (
-            False  # it was about HTTP: the bytes behind the head belong to the next protocol
-        )
+        connection.close_after = False  # it was about HTTP: what follows the head is the next protocol's
         line = b"\r\nConnection: Upgrade\r\nUpgrade: " + response.name.encode("ascii")
         head = encode_head(response, line + service.tail, None)
         _note(connection, request, 101, 0)
@@ -135,9 +133,7 @@ def _encode_response(connection: Any, request: Any, response: Response, tail: by
     if _is_bodyless(request, status):
         if isinstance(body, bytes):
             length = None if status in (204, 304) else 0 if status == 205 else len(body)
-            if (
-                request.method == "HEAD" and length == 0
-            ):  # a handler of HEAD may declare it without making the body
+            if request.method == "HEAD" and length == 0:  # a handler may declare it, and make no body
                 length = declared_length(response) or 0
             data = encode_head(response, tail, length)
         else:

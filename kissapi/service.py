@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 CLEANUP = 1.0  # seconds for the `finally` blocks of cancelled handlers when the server ends
 _OF_A_BODY = (404, 405, 408, 413)  # refusals that come after a well-formed head, before the body is complete
-SLOW = (
-    0.1  # seconds that a handler may block the loop; beyond that other clients notice, and a warning names it
-)
+SLOW = 0.1  # seconds that a handler may block the loop; other clients notice more, and a warning names it
 
 
 class Service(core.Service):
@@ -100,9 +98,7 @@ class Service(core.Service):
             limits.write_timeout,
         )
         self._period = min(1.0, max(0.02, min(timeouts) / 4))
-        self._timer: Any = (
-            None  # of the next tick; None without connections, so that an idle process is never woken
-        )
+        self._timer: Any = None  # of the next tick; None without connections: an idle process is not woken
         self._warned: set[str] = set()
         self._read_clock()
 

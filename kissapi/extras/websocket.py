@@ -157,7 +157,7 @@ def _checked(message: Message) -> str | bytes:
 
 
 class Accepted(Upgrade):
-    """The answer to a handshake: who serves the WebSocket, and on what terms."""
+    """The answer to a handshake: the handler of the WebSocket, and its terms."""
 
     __slots__ = ("agreed", "handler", "terms")
 
