@@ -38,9 +38,9 @@ check: .venv/dev ## format, lint, types and import rules
 	@echo "make: ruff check"
 	@$(PY) -m ruff check --quiet .
 	@echo "make: mypy --strict"
-	@$(PY) -m mypy --no-error-summary --cache-dir build/mypy -p kissapi -p examples -m tests.typed_program
+	@$(PY) -m mypy --no-error-summary --cache-dir build/mypy -p kissapi -p examples -m tests.house.typed_program
 	@echo "make: import rules"
-	@$(PY) -m pytest -q tests/test_imports.py
+	@$(PY) -m pytest -q tests/house/test_imports.py
 
 test-all: .venv/bin/python ## run the suite on every CPython from 3.11 up that is on PATH, in /usr/bin or in pyenv
 	@$(PY) -m tests.cpythons | { ran=; failed=; left=; tab="$$(printf '\t')"; \
@@ -91,7 +91,7 @@ free-threaded: .venv/dev ## two loops against one on a CPython without GIL, buil
 
 minimal: .venv/dev ## serve from the wheel on Debian's python3.11-minimal, with nothing else installed
 	@$(PY) -m tests.small_python
-	@$(PY) -m pytest -v -rP tests/test_minimal.py
+	@$(PY) -m pytest -v -rP tests/house/test_minimal.py
 
 wheel: .venv/dev ## build the wheel, install it in an empty environment, import and serve from it
 	@$(PY) -m tests.installed

@@ -1,8 +1,8 @@
 """Automaton: a grammar as a table, row = state, column = byte, cell = the next state.
 
-Its law: an input is refused at the first byte that no valid input could have there, however the input is
-cut, at one look-up a byte. (Of half a line a regular expression says only "no match", and would have to read
-that half again when the rest of it comes.)
+An input is refused at the first byte that no valid input could have there, however the input is cut, at one
+look-up a byte. (Of half a line a regular expression says only "no match", and would have to read that half
+again when the rest of it comes.) `heads` writes the grammar with it, and `httptools` reads the rows.
 """
 
 from __future__ import annotations

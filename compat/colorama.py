@@ -1,8 +1,8 @@
 """colorama: its colours, where it is not installed.
 
-Its law: the same names, the same escape sequences (ECMA-48 §8.3.117, SGR). Nothing is installed only on small
-Unix builds, where every terminal reads these sequences itself: there is no Windows console to fix, and so the
-three functions have nothing to do.
+The same names, the same escape sequences (ECMA-48 §8.3.117, SGR). It is missing only on small Unix builds,
+where every terminal reads these sequences itself: there is no Windows console to fix, and so the three
+functions have nothing to do.
 """
 
 from __future__ import annotations

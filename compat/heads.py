@@ -1,7 +1,7 @@
 """Heads: the grammar of a request's head (RFC 9112 §3 and §5) as httptools 0.9 has it, and as an automaton.
 
-Its law: a byte is refused here where httptools refuses it (what it takes and this does not is told in
-`httptools`). The states below EVENTS stop the scan, because something is to be done about what was read.
+A byte is refused here where httptools refuses it; `httptools` beside this lists the differences. The states
+below EVENTS stop the scan: there `HttpRequestParser` acts on what was read.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""httptools: a stand-in for `httptools.HttpRequestParser` (0.9), in pure Python.
+"""httptools: a stand-in for `httptools.HttpRequestParser` (0.9), in pure Python, for heads.
 
-Its law: fed the same bytes, in whatever pieces, it makes the same calls in the same order, and what
-httptools refuses it refuses too, at the same byte or before it. It refuses more, where RFC 9112 lets it:
+Fed the same bytes, in whatever pieces, it makes the same calls in the same order, and what httptools refuses
+it refuses too, at the same byte or before it. It refuses more:
+  - a body: its first byte is a HttpParserError, for `kissapi` gives httptools heads only. So `on_body`,
+    `on_chunk_header` and `on_chunk_complete` are never called;
   - a request line without a version, the protocols RTSP and ICE, the method PRI;
-  - a bare CR or a bare LF before a request line (§2.2; whole CRLFs are skipped);
-  - in a chunked body, what `chunked` refuses and what is over its bounds.
+  - a bare CR or a bare LF before a request line (RFC 9112 §2.2; whole CRLFs are skipped).
 On the rest it agrees, also where httptools is lax (targets, Host, codings, the versions 0.9 and 2.0): a
-server has to refuse those in any case. It differs without refusing in four places:
+server has to refuse those in any case. It differs without refusing in three places:
   - the target comes in one piece, with the end of the request line; an error in that line comes without it;
-  - a trailer comes without the blanks behind it, and one named Connection or Upgrade changes nothing;
   - a method of RTSP is refused at the end of its line, not within it;
   - an exception that is no `Exception` (Ctrl-C) passes through; httptools makes it a HttpParserCallbackError.
-Left out: responses, `parse_url`, `set_dangerous_leniencies`.
+Left out: bodies, responses, `parse_url`, `set_dangerous_leniencies`.
 
 A head that has arrived whole is read by two regular expressions; any other, and every wrong one, is read byte
 by byte by the automaton, so that what is wrong is known at its first wrong byte.
@@ -22,8 +22,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .automaton import ERROR
-from .chunked import Chunked, ChunkedError
+from .automaton import ERROR, TEXT, TOKEN
 from .heads import (
     CODING_VALUE,
     EVENTS,
@@ -53,11 +52,11 @@ _CONNECTION_OPTIONS = {b"close": _CLOSE, b"keep-alive": _KEEP_ALIVE, b"upgrade":
 # The usual head. A target of another form than /path, and all else that is rare, is left to the automaton.
 _REQUEST_LINE = re.compile(rb"([A-Z-]++) (/[!-~]*+) HTTP/(1\.[01])(?=\r\n)")
 # A match begins with the CRLF before its line, so the fields are valid if there are as many matches as LFs.
-_FIELDS = re.compile(rb"\r\n([!#-'*+.^_`|~0-9A-Za-z-]++):[\t ]*+([\t -~\x80-\xff]*+)(?=\r\n)").findall
+_FIELDS = re.compile(rb"\r\n([%b]++):[\t ]*+([%b]*+)(?=\r\n)" % (re.escape(TOKEN), re.escape(TEXT))).findall
 _KNOWN_FIELDS = {b"connection", b"proxy-connection", b"upgrade", b"content-length", b"transfer-encoding"}
 _USUAL_METHODS = frozenset(METHODS) - {b"CONNECT"}
 
-_BODY, _CHUNKS, _CLOSED = -1, -2, -3  # what is read when it is not a head
+_BODY, _CLOSED = -1, -2  # what comes next when it is not a head
 
 
 class HttpParserError(Exception):
@@ -114,18 +113,14 @@ class HttpRequestParser:
         self._on_url = _callback(protocol, "on_url")
         self._on_header = _callback(protocol, "on_header")
         self._on_headers_complete = _callback(protocol, "on_headers_complete")
-        self._on_body = _callback(protocol, "on_body")
         self._on_message_complete = _callback(protocol, "on_message_complete")
-        self._on_chunk_header = _callback(protocol, "on_chunk_header")
-        self._on_chunk_complete = _callback(protocol, "on_chunk_complete")
         self._method = METHODS[0]  # as httptools says it before there is a request
         self._version = b"0.0"
         self._flags = 0
-        self._left = 0  # bytes of the body, as Content-Length has them
+        self._length = 0  # bytes of the body, as Content-Length has them
         self._upgrade = False
         self._state = START
         self._line = bytearray()
-        self._chunked: Chunked | None = None
         self._failure: tuple[type[Exception], object] | None = None
 
     def get_method(self) -> bytes:
@@ -157,7 +152,7 @@ class HttpRequestParser:
                 elif self._state > 0:
                     position = self._read_head(data, position)
                 else:
-                    position = self._read_body(data, position)
+                    position = self._read_behind(data, position)
         except _Refused as refused:
             kind, argument = refused.args
             if kind is not HttpParserUpgrade:
@@ -191,12 +186,7 @@ class HttpRequestParser:
             if len(name) in {7, 10, 14, 16, 17} and (lower := name.lower()) in _KNOWN_FIELDS:
                 self._field(lower, value)
             on_header(name, value)
-        if self._flags >= _CONNECTION_UPGRADE:
-            self._end_head(end + 4)
-            return end + 4
-        self._upgrade = False
-        self._on_headers_complete()
-        self._complete()
+        self._end_head(end + 4)
         return end + 4
 
     def _read_head(self, data: bytes, position: int) -> int:
@@ -206,7 +196,8 @@ class HttpRequestParser:
             if data[position] == 0x0D:
                 self._state = START_LF
                 return position + 1
-            self._begin()
+            self._flags = 0
+            self._on_message_begin()
         elif state == START_LF and data[position] == 0x0A:
             self._state = START
             return position + 1
@@ -268,7 +259,7 @@ class HttpRequestParser:
             digits = value.rstrip(b"\t ")
             if self._admit(LENGTH_VALUE) == NO_VALUE or not digits.isdigit():
                 raise _Refused(HttpParserError, "Invalid Content-Length")
-            self._left = _number(digits)
+            self._length = _number(digits)
             self._flags |= _LENGTH
         elif name == b"transfer-encoding":
             # Spaces only: to llhttp `chunked<TAB>` is another coding, refused when the head is over.
@@ -277,60 +268,29 @@ class HttpRequestParser:
                 raise _Refused(HttpParserError, "Invalid `Transfer-Encoding` header value")
             self._flags |= _CODED | _CHUNKED if last == b"chunked" else _CODED
 
-    def _begin(self) -> None:
-        self._flags = 0
-        self._on_message_begin()
-
     def _end_head(self, position: int) -> None:
         flags = self._flags
         self._upgrade = self._method == b"CONNECT" or flags & _UPGRADES == _UPGRADES
         self._on_headers_complete()
         if self._upgrade:
             self._on_message_complete()
-            self._left = 0
+            self._length = 0
             self._state = START if self.should_keep_alive() else _CLOSED
             raise _Refused(HttpParserUpgrade, position)
-        if flags & _CHUNKED:
-            self._chunked = Chunked(like_llhttp=True)
-            self._state = _CHUNKS
-        elif flags & _CODED:
+        if flags & _CODED and not flags & _CHUNKED:
             raise _Refused(HttpParserError, "Request has invalid `Transfer-Encoding`")
-        elif self._left:
+        if flags & _CODED or self._length:
             self._state = _BODY
         else:
             self._complete()
 
-    def _read_body(self, data: bytes, position: int) -> int:
+    def _read_behind(self, data: bytes, position: int) -> int:
+        """Refuse the body behind a head, or what comes behind the last message of a connection."""
         if self._state == _BODY:
-            piece = data[position : position + self._left]
-            position += len(piece)
-            self._left -= len(piece)
-            self._on_body(piece)
-            if not self._left:
-                self._complete()
-            return position
-        if self._chunked is not None:
-            self._chunked.on_header = self._on_chunk_header
-            self._chunked.on_complete = self._end_chunk
-            try:
-                position = self._chunked.read(data, position, self._on_body)
-            except ChunkedError as error:
-                raise _Refused(HttpParserError, str(error)) from None
-            finally:
-                self._chunked.on_complete = None  # bound to self: a cycle, if it stayed
-            if self._chunked.finished:
-                self._chunked = None
-                self._complete()
-            return position
+            raise _Refused(HttpParserError, "a body: this stand-in for httptools reads heads only")
         if data[position:].strip(b"\r\n"):
             raise _Refused(HttpParserError, "Data after `Connection: close`")
         return len(data)
-
-    def _end_chunk(self) -> None:
-        if self._chunked is not None:
-            for name, value in self._chunked.trailers:
-                self._on_header(name, value)
-        self._on_chunk_complete()
 
     def _complete(self) -> None:
         self._on_message_complete()

@@ -1,6 +1,6 @@
 r"""A binary protocol and its client: a queue. A frame is 4 bytes of length, 1 of code, and a payload.
 
-Code 1 puts the payload in the queue, code 2 takes the oldest out. Answers have code 0; or else an error.
+Code 1 puts the payload in the queue, code 2 takes the oldest one out. An answer has code 0, or is an error.
 
 $ printf '\0\0\0\6\1hello\0\0\0\1\2' | nc -N localhost 8000 | od -An -tx1
  00 00 00 01 00 00 00 00 06 00 68 65 6c 6c 6f
@@ -16,7 +16,7 @@ from kissapi import Fail, Request, Response, Router, Server
 
 HEAD = struct.Struct(">IB")
 PATHS = {1: "/put", 2: "/take"}
-LONGEST, MOST = 16 * 1024, 1000  # bytes of a frame behind its length; payloads in the queue
+LONGEST, MOST = 16 * 1024, 1000  # bytes of a frame after its length; payloads in the queue
 
 
 class FrameParser:
@@ -24,12 +24,12 @@ class FrameParser:
         self.request, self.held, self._finished = request, b"", False
 
     def feed_data(self, data: bytes) -> None:
-        self.held += data  # a frame and a read at most: pieces may be added up like this
+        self.held += data  # at most a frame and a read: few enough bytes to join again and again
         if len(self.held) < 4:
             return
         end = 4 + int.from_bytes(self.held[:4])
         if not 4 < end <= 4 + LONGEST:
-            raise Fail(413, f"a frame has 1 to {LONGEST} bytes behind its length, not {end - 4}")
+            raise Fail(413, f"a frame has 1 to {LONGEST} bytes after its length, not {end - 4}")
         if len(self.held) >= end:
             self.request.method, self.request.path = "CALL", PATHS.get(self.held[4], f"/{self.held[4]}")
             self.request.body, self.unread = self.held[5:end], self.held[end:]
@@ -45,7 +45,7 @@ class FrameParser:
 
 
 def ask(stream: BinaryIO, code: int, payload: bytes = b"") -> bytes:
-    """The client; `stream` is `socket.makefile("rwb")`. Raises `ValueError` with what went wrong."""
+    """The client; `stream` is `socket.makefile("rwb")`. Raises `ValueError` with the text of an error."""
     stream.write(HEAD.pack(len(payload) + 1, code) + payload)
     stream.flush()
     size, code = HEAD.unpack(stream.read(HEAD.size))

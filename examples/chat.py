@@ -1,4 +1,4 @@
-"""A chat: WebSockets, and the page that opens them. Open http://localhost:8000/?name=ann in two windows.
+"""A chat over WebSockets, and its page. Open http://localhost:8000/?name=ann in two windows.
 
 $ curl localhost:8000/chat
 Upgrade Required: this path speaks WebSocket only

@@ -1,4 +1,4 @@
-"""Path parameters and hooks: one before the handlers finds the user, one after them wraps what they return.
+"""Path parameters and hooks: a before hook finds the user, an after hook wraps the result of the handler.
 
 $ curl -H 'Authorization: ann' localhost:8000/notes/7
 {"user": "ann", "data": {"id": 7}}

@@ -1,4 +1,4 @@
-r"""RESP, the protocol of redis: redis-cli -p 8000 is a client of this. For a store behind it, see store.py.
+r"""RESP, the protocol of Redis: `redis-cli -p 8000` is a client of this server. For a store, see store.py.
 
 $ printf 'PING\r\nECHO hello\r\nHELLO 3\r\nFLY away\r\nQUIT\r\n' | nc -N localhost 8000
 +PONG
@@ -15,26 +15,26 @@ from typing import Any
 
 from kissapi import Fail, Request, Response, Router, Server
 
-MANY = 99_999  # words of a call: a short one takes seven times as much memory as it took to send
+MANY = 99_999  # words of a call: a short word takes seven times as much memory as bytes on the wire
 
 
 class Call(Request):
-    words: list[bytes]  # behind the name of the command
+    words: list[bytes]  # after the name of the command
 
 
 class RespParser:
-    """A call is an array of strings, each with its length before it, or a line of words."""
+    """A call is an array of strings, each with its length in front, or a line of words."""
 
     def __init__(self, call: Call) -> None:
         self.call, self.words, self.missing = call, list[bytes](), 0
-        self.held, self.need = bytearray(), 0  # what cannot be read before it has so many bytes
+        self.held, self.need = bytearray(), 0  # bytes that cannot be parsed before there are `need` of them
         self._finished = False
 
     def feed_data(self, data: bytes) -> None:
         if self.held:
             self.held += data
             if len(self.held) < self.need:
-                return  # a long string is looked at when it is whole, not once for each piece
+                return  # a long string is parsed when it is complete, not once for each piece
             data, self.held = bytes(self.held), bytearray()
         at = self.need = 0
         while start := data.find(b"\n", at) + 1:
@@ -94,7 +94,7 @@ router = Router()
 
 
 def command(name: str, least: int, most: int, function: Callable[..., Any]) -> None:
-    """A route for calls with `least` to `most` words; `function` takes them, and no time."""
+    """A route for calls with `least` to `most` words; `function` gets them, and must not block."""
 
     async def answer(call: Call) -> Any:
         if not least <= len(call.words) <= most:
@@ -116,7 +116,7 @@ def hello(*words: bytes) -> None:
 command("ping", 0, 1, lambda text="PONG": text)
 command("echo", 1, 1, lambda text: text)
 command("quit", 0, 0, lambda: "OK")
-command("hello", 0, MANY, hello)  # from here on, what clients say and ask when they connect
+command("hello", 0, MANY, hello)  # from here on, what clients send when they connect
 command("client", 2, 3, lambda *words: "OK")
 command("config", 2, 2, lambda get, name: [name, b""])
 command("command", 0, MANY, lambda *words: [])

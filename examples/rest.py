@@ -1,4 +1,4 @@
-"""A JSON API over a database, and a page that uses it. The handlers are plain functions, for sqlite3 blocks.
+"""A JSON API over a database, and its page. The handlers are plain functions, because sqlite3 blocks.
 
 $ curl -d '{"text": "buy milk"}' localhost:8000/tasks
 {"id": 1, "text": "buy milk", "done": false}
@@ -29,14 +29,14 @@ router = Router()
 
 
 def tasks(statement: str, *values: Any) -> list[dict[str, Any]]:
-    with one_at_a_time, database:  # all of it, or nothing
+    with one_at_a_time, database:  # a transaction: all of it, or nothing
         rows = database.execute(statement, values).fetchall()
     return [{"id": number, "text": text, "done": bool(done)} for number, text, done in rows]
 
 
 def the_one(req: Request, statement: str, *values: Any) -> dict[str, Any]:
     number = req.params["id"]
-    for task in tasks(statement, *values, number) if number < 1 << 63 else []:  # sqlite counts no further
+    for task in tasks(statement, *values, number) if number < 1 << 63 else []:  # SQLite's largest integer
         return task
     raise Fail(404, {"error": f"no task {number}"})
 

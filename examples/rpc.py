@@ -1,4 +1,4 @@
-r"""A protocol of your own, both ways: calls are lines, answers are lines, and many may be sent at once.
+r"""A protocol of your own, in both directions: calls and answers are lines; many calls may be sent at once.
 
 $ printf 'add 1 2\nadd 1 two\nsay hi\n' | nc -N localhost 8000
 = 3.0

@@ -1,4 +1,4 @@
-"""Three ways to take one's time; none of them holds up the other clients.
+"""Three ways to wait; none of them delays the other clients.
 
 $ curl localhost:8000/sleep
 slept on the loop

@@ -1,4 +1,4 @@
-r"""A store for clients of redis: redis-cli -p 8000 and redis-benchmark -p 8000. Their protocol is in resp.py.
+r"""A store for clients of Redis: `redis-cli -p 8000`, `redis-benchmark -p 8000`. resp.py has the protocol.
 
 $ printf 'SET hits 41\r\nINCR hits\r\nRPUSH hits 1\r\nGET nobody\r\nDEL hits\r\n' | nc -N localhost 8000
 +OK

@@ -1,4 +1,4 @@
-"""A generator streams: each piece goes out when it is made. (`-N` keeps curl from gathering them.)
+"""A generator streams: each piece is sent when it is made. (`-N` keeps curl from buffering.)
 
 $ curl -N localhost:8000/count/3
 1

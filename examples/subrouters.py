@@ -1,4 +1,4 @@
-"""Sub-routers, mounted below a prefix, to any depth; and Fail, the exception that is an answer.
+"""Routers mounted below a prefix, to any depth; and Fail, the exception that becomes the answer.
 
 $ curl localhost:8000/api/v1
 {"version": 1}

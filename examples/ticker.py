@@ -1,4 +1,4 @@
-"""Server-sent events: a page that shows prices as they change, and misses none when the connection breaks.
+"""Server-sent events: a page that shows prices as they change, and misses none if the connection breaks.
 
 $ curl -N localhost:8000/prices/3
 retry: 500

@@ -1,4 +1,4 @@
-"""An upload that is written to a file as it comes, however large, and a page that shows how far it is.
+"""An upload of any size, written to a file as it comes, and a page that shows its progress.
 
 $ curl -X PUT -d 'some text' localhost:8000/files/notes.txt
 {"name": "notes.txt", "size": 9}
@@ -46,9 +46,9 @@ async def take(req: Request) -> dict[str, str | int]:
     try:
         with os.fdopen(number, "wb") as file:
             async for piece in req.stream():
-                await to_thread(file.write, piece)  # the disk may be slow: the client waits, and nobody else
+                await to_thread(file.write, piece)  # a slow disk delays this client, and no other
             size = file.tell()
-    except BaseException:  # the rest does not come, or nobody waits for the answer
+    except BaseException:  # the rest does not come, or the client has left
         os.unlink(part)
         raise
     os.replace(part, folder / name)

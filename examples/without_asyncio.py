@@ -1,4 +1,4 @@
-"""The quick start's router on our own small loop: it needs nothing but `selectors`, no asyncio.
+"""The router of the quick start on kissapi's own small loop, which needs `selectors` but no asyncio.
 
 $ curl localhost:8000/
 Hello, world!

@@ -1,6 +1,6 @@
 """Browser: a real Chromium, driven over WebDriver with nothing but http.client and json.
 
-Law: only a missing program skips a test; one that is there and does not start is a failure, and says why.
+Only a missing program skips a test; one that is there and does not start is a failure, and says why.
 
     def test_page(serve: Callable[..., Server], browser: Browser) -> None:
         browser.open(serve(router).url)

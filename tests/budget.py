@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from kissapi import HttpParser
 from kissapi.backends.loop import running
-from kissapi.pure import PureHttpParser
+from kissapi.http.pure import PureHttpParser
 from tests.bench.peers.kiss import router
 from tests.calls import list_calls
 from tests.wire import Wire

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import gc
-import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from kissapi import HttpParser, Router, Server
-from kissapi.pure import PureHttpParser
+from kissapi.http.pure import PureHttpParser
 from tests.browser import browser, chromium  # noqa: F401  # fixtures
+from tests.certificates import pems  # noqa: F401  # a fixture
+from tests.peer import close_all
+from tests.serving import make, running
 
 
 def pytest_collection_finish() -> None:
     """Six thousand tests are no garbage, but each collection would look at all that they are made of."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_teardown() -> None:
+    """First the clients go, then the servers that fixtures have started."""
+    close_all()
 
 
 PARSERS = [pytest.param(HttpParser, id="httptools"), pytest.param(PureHttpParser, id="pure")]
@@ -43,23 +50,10 @@ def serve(backend: str) -> Iterator[Callable[..., Server]]:
 
     server = serve(router, parser_class=parser_class, idle_timeout=1)
     """
-    running: list[tuple[Server, threading.Thread]] = []
+    with ExitStack() as stack:
 
-    def start(router: Router, **options: Any) -> Server:
-        options = {"backend": backend, "host": "127.0.0.1", "port": 0, "access_log": False, **options}
-        server = Server(router=router, **options)
-        thread = threading.Thread(target=server.loop, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 5
-        while server.port == 0 and thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.001)
-        assert server.port, "the server did not start"
-        running.append((server, thread))
-        return server
+        def start(router: Router, **options: Any) -> Server:
+            loop = options.pop("backend", backend)
+            return stack.enter_context(running(make(loop, router, **options)))
 
-    yield start
-    for server, thread in running:
-        server.stop()
-        server.stop()  # at once: tests that are about stopping do it themselves
-        thread.join(10)
-        assert not thread.is_alive(), "the server did not stop"
+        yield start

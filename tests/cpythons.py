@@ -16,7 +16,7 @@ import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.installed import BUILD, ROOT
+from tests.places import BUILD, ROOT
 
 NAME = re.compile(r"python3(\.(1[1-9]|[2-9]\d)t?)?")  # none that is known to be older: each start takes time
 # A pyenv shim may stand on PATH and fail, or lead elsewhere: what runs says itself who it is.
@@ -51,12 +51,12 @@ def find() -> list[CPython]:
     reals = [real for file in files if NAME.fullmatch((real := file.resolve()).name)]
     found: dict[str, CPython] = {}
     for real in dict.fromkeys([*reals, Path(sys.executable)]):
-        if python := ask(real):
+        if python := identify(real):
             found.setdefault(python.version, python)
     return sorted(found.values(), key=lambda each: [int(part) for part in re.findall(r"\d+", each.version)])
 
 
-def ask(path: Path) -> CPython | None:
+def identify(path: Path) -> CPython | None:
     """Which CPython `path` is; None if it is another Python, too old, or does not run."""
     try:
         done = subprocess.run(
@@ -70,7 +70,7 @@ def ask(path: Path) -> CPython | None:
 
 def this() -> CPython:
     """The one that runs this."""
-    found = ask(Path(sys.executable))
+    found = identify(Path(sys.executable))
     assert found is not None, f"{sys.executable} is no CPython from 3.11 up that is final"
     return found
 

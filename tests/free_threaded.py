@@ -14,7 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.places import ROOT
+
 BUILD = ROOT / "build/free-threaded"
 APP = """
 from kissapi import Router, Server

@@ -1,11 +1,10 @@
 """The wheel as a user has it: in an empty environment, each module imported, each backend asked.
 
-`make wheel` runs this file; tests/test_minimal.py takes the wheel from here.
+`make wheel` runs this file; tests/house/test_minimal.py takes the wheel from here.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +12,9 @@ import tempfile
 import venv
 from pathlib import Path
 
-from tests.served import Served
+from tests.places import BUILD, ROOT
+from tests.serving import Served
 
-ROOT = Path(__file__).parent.parent
-# A read-only checkout is tested as well; make refuses it, for it would put .venv there.
-BUILD = ROOT / "build" if os.access(ROOT, os.W_OK) else Path.home() / ".cache/kissapi"
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "kissapi", "compat")
 
 HOOK = "import sys, setuptools.build_meta as backend; print(backend.build_wheel(sys.argv[1]))"

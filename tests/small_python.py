@@ -16,7 +16,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.installed import BUILD, ROOT, SOURCES, build_wheel
+from tests.installed import SOURCES, build_wheel
+from tests.places import BUILD, ROOT
 
 HOME = BUILD / "minimal"
 PACKAGES = ("python3.11-minimal", "libpython3.11-minimal")

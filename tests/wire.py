@@ -1,6 +1,6 @@
 """Wire: an exchange with a real `Connection`, over a fake transport, loop and clock: bytes in, bytes out.
 
-Law: no socket, no thread, no sleep. Time stands still until `Wire.wait` moves it. What is fake is that of
+No socket, no thread, no sleep. Time stands still until `Wire.wait` moves it. What is fake is that of
 `kissapi.extras.testing`; here it lets no mistake of a connection pass, which a real transport might.
 """
 
@@ -10,21 +10,28 @@ import io
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kissapi import HttpParser, Request, Router
-from kissapi.backends.loop import Task
-from kissapi.connection import Connection
-from kissapi.extras.testing import wire
+from kissapi.backends.tasks import Task
+from kissapi.extras.testing import transport
 from kissapi.extras.testing.loop import FakeLoop
-from kissapi.limits import Limits
+from kissapi.extras.testing.raw_client import RawClient
+from kissapi.http.connection import Connection
+from kissapi.http.limits import Limits
+from kissapi.http.service import Service
 from kissapi.log import Log
-from kissapi.service import Service
+from kissapi.routing.dispatch import Dispatch
 
-__all__ = ["FakeLoop", "FakeTransport", "Wire", "exchange", "parse_answers", "split"]
+if TYPE_CHECKING:
+    from kissapi.http.server_headers import ServerHeaders
+
+__all__ = ["Answer", "FakeLoop", "FakeTransport", "Wire", "exchange", "fetch", "parse_answers", "split"]
+
+Answer = tuple[int, dict[str, str], bytes]  # status, fields by lower-case name, body
 
 
-class FakeTransport(wire.FakeTransport):
+class FakeTransport(transport.FakeTransport):
     """A fake transport that is strict."""
 
     writes = 0
@@ -45,7 +52,7 @@ class FakeTransport(wire.FakeTransport):
         super().resume_reading()
 
 
-class Wire(wire.Wire):
+class Wire(RawClient):
     """One client of a router.
 
     wire = Wire(router)
@@ -63,24 +70,27 @@ class Wire(wire.Wire):
         *,
         room: float = float("inf"),
         service: Service | None = None,
+        headers: ServerHeaders | None = None,
         **limits: float | None,
     ) -> None:
         self.log = io.StringIO()
         if service is None:
             loop = FakeLoop()
+            numbers = Limits(**limits)
             service = Service(
                 loop=loop,
-                spawn=partial(Task, loop),  # type: ignore[arg-type]
-                router=router,
+                spawn=partial(Task, loop),
+                dispatch=Dispatch(router, numbers.max_body),
                 parser_class=parser_class,
                 request_class=request_class,
-                limits=Limits(**limits),
+                limits=numbers,
                 log=Log(self.log),
+                headers=headers,
                 clock=loop.time,
             )
         super().__init__(service, room=room)
 
-    def _meet(self, room: float, facts: Mapping[str, Any] | None) -> tuple[Connection, wire.FakeTransport]:
+    def _connect(self, room: float, facts: Mapping[str, Any] | None) -> tuple[Connection, FakeTransport]:
         return Connection(self.service), FakeTransport(self.loop, room, facts)
 
     @property
@@ -98,6 +108,13 @@ def exchange(
     return wire.received
 
 
+def fetch(router: Router, path: str, *fields: str, method: str = "GET", **options: Any) -> Answer:
+    """The one answer to a request for `path`; `options` are those of `exchange`."""
+    message = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: a", *fields, "", ""]).encode()
+    (answer,) = parse_answers(exchange(router, message, **options), [method])
+    return answer
+
+
 def split(data: bytes) -> list[list[bytes]]:
     """The ways to feed `data` that must not matter: whole, byte by byte, in halves, in threes."""
     return [
@@ -108,8 +125,8 @@ def split(data: bytes) -> list[list[bytes]]:
     ]
 
 
-def parse_answers(data: bytes, methods: Iterable[str] = ()) -> list[tuple[int, dict[str, str], bytes]]:
-    """The HTTP answers in `data`: (status, fields by lower-case name, body). Fails if they are malformed.
+def parse_answers(data: bytes, methods: Iterable[str] = ()) -> list[Answer]:
+    """The HTTP answers in `data`. Fails if they are malformed.
 
     `methods` are those of the requests, as far as they are not all GET: an answer to HEAD has no body.
     """

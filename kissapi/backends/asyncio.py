@@ -1,25 +1,17 @@
-"""asyncio: hands sockets to asyncio, or to a loop that looks like it (uvloop)."""
+"""asyncio: the backend that hands accepted sockets to asyncio, or to a loop with its methods (uvloop)."""
 
 from __future__ import annotations
 
 import asyncio
-import selectors
 import socket
 import sys
 from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from kissapi.connection import Connection
-
-if sys.platform == "linux":
-    from kissapi.backends.epoll import make_selector
-else:
-    make_selector = selectors.DefaultSelector
+from kissapi.backends.poll import make_selector
 
 if TYPE_CHECKING:
-    from kissapi.service import Service
-    from kissapi.tls import Tls
+    from kissapi.backends.host import Connect, Host, Peer
 
 Loop = asyncio.AbstractEventLoop
 CancelledError = asyncio.CancelledError
@@ -80,44 +72,40 @@ def spawner(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, An
     return spawn_later
 
 
-def tame(read_size: int, transport: Any) -> None:
-    """Let it read at most so much at once."""
+def limit_read_size(transport: Any, read_size: int) -> None:
+    """Let `transport` read at most `read_size` bytes at once."""
     # Not documented, so guarded. asyncio asks for 256 KiB a read, and pays for it in the allocator.
     if hasattr(transport, "max_size"):
         transport.max_size = read_size
 
 
-def let_go(transport: Any) -> None:
-    """Free what is left of it."""
-    # asyncio's transport holds a method of its own: a cycle, kilobytes until the collector comes round.
-    # From 3.12 on `close` lets go of it, which nobody has called where the client reset the connection.
-    if transport is None:  # it has been accepted, and gone before it was one
+def break_cycle(transport: Any) -> None:
+    """Free what is left of a transport whose connection has ended."""
+    # asyncio's transport holds a method of its own: a cycle, kilobytes until the collector runs.
+    # From 3.12 on `close` breaks it, which has not been called where the client reset the connection.
+    if transport is None:  # the client has gone before there was one
         return
     transport.close()
     if hasattr(transport, "_read_ready_cb"):
         transport._read_ready_cb = None
 
 
-def adopter(loop: asyncio.AbstractEventLoop, service: Service, tls: Tls | None = None) -> Callable[..., None]:
-    """What makes a connection of an accepted socket, and of the address that a proxy tells of its client."""
+def adopter(loop: asyncio.AbstractEventLoop, service: Host, connect: Connect) -> Callable[..., None]:
+    """The function that is called with each accepted socket, and the client's address if a proxy tells it."""
     adoptions: set[asyncio.Task[Any]] = set()  # the loop itself keeps no strong reference to a task
-    service.tame = partial(tame, service.limits.read_size)
-    service.release = let_go
-    make: Callable[..., Any] = partial(Connection, service)
-    if tls is not None:
-        from kissapi.backends.tls import TlsTransport
-
-        make = partial(TlsTransport.welcome, service, tls)
+    service.release_transport = break_cycle
 
     async def adopt(sock: socket.socket, protocol: Any) -> None:
         try:
-            await loop.connect_accepted_socket(lambda: cast(asyncio.Protocol, protocol), sock)
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
         except OSError:  # the client has gone already
             sock.close()
-            service.closed(protocol)
+            service.remove(protocol)
+        else:
+            limit_read_size(transport, service.limits.read_size)  # the first read comes later in this turn
 
-    def start(sock: socket.socket, peer: tuple[Any, ...] | None = None) -> None:
-        protocol = make(peer)
+    def start(sock: socket.socket, peer: Peer = None) -> None:
+        protocol = connect(peer)
         service.connections.add(protocol)  # asyncio needs two turns more, but `max_connections` holds now
         task = loop.create_task(adopt(sock, protocol))
         adoptions.add(task)

@@ -1,4 +1,7 @@
-"""selectors: a Transport over a non-blocking socket, for the loop of our own."""
+"""selectors: the backend that needs no asyncio: kissapi's own loop, and its Transport over a socket.
+
+The transport has the methods of asyncio's Transport and calls those of asyncio's Protocol.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,13 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kissapi.backends.loop import CancelledError as CancelledError
-from kissapi.backends.loop import Loop, Task
+from kissapi.backends.loop import Loop
 from kissapi.backends.poll import READ, WRITE
-from kissapi.connection import Connection
+from kissapi.backends.tasks import CancelledError as CancelledError
+from kissapi.backends.tasks import Task
 
 if TYPE_CHECKING:
-    from kissapi.service import Service
-    from kissapi.tls import Tls
+    from kissapi.backends.host import Connect, Host, Peer
 
 HIGH_WATER = 64 * 1024  # unsent bytes from which on the connection is asked to write no more …
 LOW_WATER = 16 * 1024  # … until no more than these are left
@@ -35,22 +37,20 @@ def spawner(loop: Loop) -> Callable[[Coroutine[Any, Any, Any]], Task]:
     return partial(Task, loop)
 
 
-def adopter(loop: Loop, service: Service, tls: Tls | None = None) -> Callable[..., None]:
-    """What makes a connection of an accepted socket, and of the address that a proxy tells of its client."""
-    make: Callable[..., Any] = partial(Connection, service)
-    if tls is not None:
-        from kissapi.backends.tls import TlsTransport
+def adopter(loop: Loop, service: Host, connect: Connect) -> Callable[..., None]:
+    """The function that is called with each accepted socket, and the client's address if a proxy tells it."""
 
-        make = partial(TlsTransport.welcome, service, tls)
-
-    def adopt(sock: socket.socket, peer: tuple[Any, ...] | None = None) -> None:
-        Transport(loop, sock, make(peer), service.limits.read_size)
+    def adopt(sock: socket.socket, peer: Peer = None) -> None:
+        Transport(loop, sock, connect(peer), service.limits.read_size)
 
     return adopt
 
 
 class Transport:
-    """What a `Connection` writes to; it says in asyncio's words what the socket does."""
+    """A non-blocking socket, and the buffer of what it has not taken yet.
+
+    `connection` is the protocol, in asyncio's sense, that is told what the socket does.
+    """
 
     __slots__ = (
         "_buffer",
@@ -65,10 +65,10 @@ class Transport:
         "_sock",
     )
 
-    def __init__(self, loop: Loop, sock: socket.socket, connection: Connection, read_size: int) -> None:
+    def __init__(self, loop: Loop, sock: socket.socket, connection: Any, read_size: int) -> None:
         self._loop = loop
         self._sock = sock
-        self._connection: Connection | None = connection  # or what has taken its place
+        self._connection = connection  # or what has taken its place; None once it is lost
         self._read_size = read_size
         # What the socket has not taken yet: a view of one answer, or of several a copy.
         self._buffer: memoryview | bytearray | None = None
@@ -91,7 +91,7 @@ class Transport:
         return default
 
     def set_protocol(self, protocol: Any) -> None:
-        """From now on `protocol` is told, in place of the connection."""
+        """Tell `protocol` from now on, in place of the connection."""
         self._connection = protocol
 
     def get_write_buffer_size(self) -> int:
@@ -126,7 +126,7 @@ class Transport:
             self._watch(self._events | WRITE)
         if len(self._buffer) > HIGH_WATER and not self._paused:
             self._paused = True
-            self._connection.pause_writing()  # type: ignore[union-attr]
+            self._connection.pause_writing()
 
     def write_eof(self) -> None:
         """Send no more after what was written."""
@@ -167,15 +167,15 @@ class Transport:
                     self._lose(error)
                     return
                 if data:
-                    self._connection.data_received(data)  # type: ignore[union-attr]
+                    self._connection.data_received(data)
                 else:
                     self._watch(self._events & ~READ)
-                    if not self._connection.eof_received():  # type: ignore[union-attr]
+                    if not self._connection.eof_received():
                         self.close()
             if events & ~READ and self._buffer:
                 self._send()
         except BaseException:
-            self.abort()  # the state of this connection is unknown now; the others are none the worse
+            self.abort()  # the state of this connection is unknown now; no other one is affected
             raise
 
     def _send(self) -> None:
@@ -193,7 +193,7 @@ class Transport:
             del self._buffer[:sent]
         if self._paused and len(self._buffer) <= LOW_WATER:
             self._paused = False
-            self._connection.resume_writing()  # type: ignore[union-attr]  # it may write more, or end it all
+            self._connection.resume_writing()  # it may write more, or end it all
         if not self._buffer:
             self._buffer = None
             self._watch(self._events & ~WRITE)
@@ -214,7 +214,7 @@ class Transport:
             self._loop.watch(self._sock, events, self._ready)
 
     def _lose(self, error: OSError | None) -> None:
-        """The socket is done with. The connection hears of it in the next turn, never inside its own call."""
+        """Close the socket. The connection is told in the next turn, never inside its own call."""
         if self._lost:
             return
         self._lost = True
@@ -226,5 +226,5 @@ class Transport:
         self._loop.call_soon(self._tell, error)
 
     def _tell(self, error: OSError | None) -> None:
-        connection, self._connection = self._connection, None  # not before: it may have handed over meanwhile
-        connection.connection_lost(error)  # type: ignore[union-attr]
+        connection, self._connection = self._connection, None  # only now: it may have handed over meanwhile
+        connection.connection_lost(error)

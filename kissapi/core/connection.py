@@ -1,108 +1,75 @@
-"""Connection: the state machine of one client: bytes in, requests in order, answers out.
+"""Connection: one client. Its bytes come in, its requests are handled in order, its answers go out.
 
 It does no I/O and knows no clock, socket, thread or loop, and no syntax of any protocol. It has the methods
-of asyncio's Protocol and calls those of asyncio's Transport, so asyncio needs no adapter. `Service` has what
-the connections of a loop share.
-
-    state      meaning                                leaves by
-    IDLE       no request, or one that is half read   message complete → BUSY · end, refusal → CLOSING
-    BUSY       a handler is at work                   answer → IDLE · first piece of a body → STREAMING
-    STREAMING  a body is going out                    its end → IDLE · its failure → CLOSED
-    CLOSING    lingering close: the last bytes go     the client's end → CLOSED
-               out, what comes in is dropped. A
-               reset could destroy an answer that
-               the client has not read yet
-    CLOSED     the transport is gone
-
-`close_after` is a flag beside the state: the next answer is the last one.
+of asyncio's Protocol and calls those of asyncio's Transport, so asyncio needs no adapter. `service.py` has
+what the connections of a loop share, `channel.py` the states and the back-pressure. A backend makes a
+connection of each accepted socket; a sender gets it as its argument; a subclass may add deadlines.
 
 One message is parsed and answered before the bytes behind it are parsed. So answers keep their order, and a
-bad request is answered in its turn. What waits is bytes, never requests: at most one read of them, then
-reading is paused.
+bad request is answered in its turn. Only bytes wait, never parsed requests: at most one read of them, because
+reading is paused meanwhile.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from kissapi.core.channel import Channel
 from kissapi.core.message import Request
 from kissapi.core.service import Service
-
-IDLE, BUSY, STREAMING, CLOSING, CLOSED = "IDLE", "BUSY", "STREAMING", "CLOSING", "CLOSED"
-
-# The legal transitions: each state, and the states that may follow it.
-LEGAL = {
-    IDLE: (BUSY, CLOSING, CLOSED),
-    BUSY: (IDLE, STREAMING, CLOSING, CLOSED),
-    STREAMING: (IDLE, CLOSED),
-    CLOSING: (CLOSED,),
-    CLOSED: (),
-}
+from kissapi.core.states import BUSY, CLOSED, CLOSING, IDLE, STREAMING
 
 SENT = object()  # the result of a sender that has sent the whole answer
-# A client that pipelines requests yields to the others after so many bytes of answers, or so many seconds.
-BATCH = 64 * 1024
-TURN = 0.01
+# A client that pipelines requests gives way to the others after either of these.
+BATCH = 64 * 1024  # bytes of answers
+TURN = 0.01  # seconds
 
 
-class Connection:
+class Connection(Channel):
     """One client of a `Service`, from `connection_made` to `connection_lost`."""
 
     __slots__ = (  # noqa: RUF023  # by lifetime
         "__weakref__",
         # of the connection
-        "service",
-        "transport",
-        "state",
-        "since",  # when the state began, or the last answer was sent, by the service's clock
         "close_after",
         "eof",  # True once the client sends no more; it still gets its answers
-        "on_eof",  # functions that are called then
-        "reading",  # False while reading is paused
-        "writable",  # False under back-pressure: the client does not take what it is sent
-        "waiters",  # futures that are done when the back-pressure ends
+        "on_eof",  # functions that are called at that moment
         "pending",  # bytes that came before the last answer was complete
         # of the message in hand
         "parser",
         "request",
-        "started",  # when its first byte came, by the service's clock
+        "received_at",  # when its first byte came, by the service's clock
         "context",  # the context variables of its handler and its sender
-        "task",  # the handler or the sender that runs
-        "sender",  # the one that the next `flush` starts
-        "take",  # is given the bytes that come while the task runs; if it is None, `pending` keeps them
-        "afters",  # calls that are due once their requests are answered
+        "task",  # of the handler or the sender that runs
+        "sender",  # started by the next `flush`
+        "take",  # called with the bytes that come while the task runs; if it is None, `pending` keeps them
+        "after_calls",  # calls that are due once their requests are answered
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
-        self.service = service
-        self.transport: Any = None
-        self.state = IDLE
-        self.since = service.clock()
+        super().__init__(service)
         self.close_after = False
         self.eof = False
         self.on_eof: list[Any] = []
-        self.reading = True
-        self.writable = True
-        self.waiters: list[Any] = []
         self.pending = b""
         self.parser: Any = None
         self.request: Any = None
-        self.started = 0.0
+        self.received_at = 0.0
         self.context: Any = None
         self.task: Any = None
         self.sender: Any = None
         self.take: Any = None
-        self.afters: Any = None
+        self.after_calls: Any = None
 
     # Called by the transport
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        self.service.opened(self)
+        self.service.add(self)
 
     def data_received(self, data: bytes) -> None:
         if self.state is not IDLE or self.pending or not self.writable:
-            self.hold(data)
+            self.buffer(data)
             return
         service = self.service
         start = service.clock()
@@ -114,7 +81,7 @@ class Connection:
                     request = service.make_request()
                     request._connection = self
                     self.request = request
-                    self.started = start
+                    self.received_at = start
                     parser = service.make_parser(request) if parser is None else parser.reset(request)
                     self.parser = parser
                 if data:
@@ -132,7 +99,7 @@ class Connection:
                 task = service.spawn(service.handle(request), self.context)
                 if not task.done():
                     self.become(BUSY)
-                    self.work(task)
+                    self.wait_for(task)
                     break
                 result = task.result()
             except BaseException as error:
@@ -141,7 +108,7 @@ class Connection:
                     result = service.refuse(request, error)
                 else:
                     result = service.failure(request, error)
-                task = None  # the traceback keeps this frame, and the task the error: no cycle
+                task = None  # no cycle: the task has the error, whose traceback has this frame
             self.request = None
             replies += self.answer(request, result)
             if not data or self.close_after or self.state is not IDLE:
@@ -149,13 +116,13 @@ class Connection:
             if len(replies) > BATCH or service.clock() - start > TURN:
                 break
         if data and not self.close_after:
-            self.hold(data)
-            service.loop.call_soon(self.go_on)
+            self.buffer(data)
+            service.loop.call_soon(self.resume)
         self.flush(replies)
         if self.since - start > service.slow:
-            service.held_up(request, self.since - start)
+            service.warn_slow(request, self.since - start)
         if self.close_after or self.eof:
-            self.go_on()
+            self.resume()
 
     def eof_received(self) -> bool:
         self.eof = True
@@ -164,7 +131,7 @@ class Connection:
         if self.state is CLOSING:
             self.transport.close()
         else:
-            self.go_on()
+            self.resume()
         return bool(self.transport.can_write_eof())
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -174,29 +141,26 @@ class Connection:
         self.take = None
         self.on_eof.clear()
         self.wake()
-        self.service.closed(self)
+        self.service.remove(self)
         if self.task is not None:
             self.service.cancel(self.task)  # there is no client left to answer; `finally` blocks run
         else:
             self.request = None
 
-    def pause_writing(self) -> None:
-        self.writable = False
-
     def resume_writing(self) -> None:
-        self.writable = True
-        self.wake()
-        self.service.loop.call_soon(self.go_on)  # asyncio loses its way if it is closed inside this call
+        super().resume_writing()
+        # In the next turn: asyncio ends a connection twice if it is closed inside this call, and fails.
+        self.service.loop.call_soon(self.resume)
 
     # One message
 
-    def work(self, task: Any) -> None:
-        """Be called when `task` is done; until then no other message is parsed."""
+    def wait_for(self, task: Any) -> None:
+        """Have `task_done` called at the end of `task`; until then no other message is parsed."""
         self.task = task
-        task.add_done_callback(self.worked)
+        task.add_done_callback(self.task_done)
 
-    def worked(self, task: Any) -> None:
-        """A handler or a sender is done: answer, and go on."""
+    def task_done(self, task: Any) -> None:
+        """A handler or a sender is done: answer, then resume."""
         request = self.request
         self.request = None
         self.task = None
@@ -215,13 +179,13 @@ class Connection:
         self.flush(b"" if result is SENT else self.answer(request, result))
         if self.state is IDLE and self.take is not None:
             self.close_after = True  # the rest of this body must not be parsed as the next message
-        self.go_on()
+        self.resume()
 
     def answer(self, request: Request, result: Any) -> bytes:
-        """The bytes that answer `request`; none if a sender answers it: `flush` starts that."""
+        """The bytes that answer `request`; none if a sender answers it, which the next `flush` starts."""
         try:
-            if not self.close_after:  # else the parser may have failed, and is not asked
-                self.close_after = True  # in case that the next line raises
+            if not self.close_after:  # else the parser may have failed, and cannot be asked
+                self.close_after = True  # if the next line raises
                 self.close_after = self.service.stopping or not self.parser.should_keep_alive()
             reply = self.service.encode(self, request, result)
         except Exception as error:
@@ -239,46 +203,16 @@ class Connection:
             self.transport.write(data)
         service = self.service
         self.since = service.clock()
-        if service.answered or self.afters:
+        if service.answered or self.after_calls:
             service.flushed(self, self.since)
         if self.sender is not None:
             sender = self.sender
             self.sender = None
-            self.work(service.spawn(sender(self), self.context))
-
-    # For senders
-
-    def write(self, data: bytes) -> None:
-        """Send the next bytes of the answer."""
-        if self.state is BUSY:
-            self.become(STREAMING)
-        self.transport.write(data)
-
-    async def drained(self) -> None:
-        """Wait until the back-pressure ends: the client has taken most of what was sent, or has left."""
-        while not self.writable and self.state is not CLOSED:
-            waiter = self.service.loop.create_future()
-            self.waiters.append(waiter)
-            await waiter
-
-    def wake(self) -> None:
-        """End every wait in `drained`."""
-        waiters = self.waiters
-        self.waiters = []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            self.wait_for(service.spawn(sender(self), self.context))
 
     # The connection
 
-    def become(self, state: str) -> None:
-        """Change the state. Raises `RuntimeError` if `LEGAL` does not have that transition."""
-        if state not in LEGAL[self.state]:
-            raise RuntimeError(f"a connection that is {self.state} cannot become {state}")
-        self.state = state
-        self.since = self.service.clock()
-
-    def hold(self, data: bytes) -> None:
+    def buffer(self, data: bytes) -> None:
         """Give `data` to `take`; without one, keep it until the answer is out, and pause reading."""
         if self.take is not None:
             self.take(data)
@@ -286,17 +220,7 @@ class Connection:
             self.pending += data
             self.pause_reading()
 
-    def pause_reading(self) -> None:
-        if self.reading:
-            self.reading = False
-            self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        if not self.reading:
-            self.reading = True
-            self.transport.resume_reading()
-
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """If no task runs: parse the pending bytes, resume reading, or close."""
         if self.state is not IDLE:
             return
@@ -312,7 +236,7 @@ class Connection:
                 self.resume_reading()
 
     def linger(self) -> None:
-        """The lingering close: send no more, but read until the client ends too.
+        """Start the lingering close: send no more, but read until the client ends the connection too.
 
         Closing a socket with unread bytes sends a reset, which may overtake the last answer.
         """
@@ -327,5 +251,5 @@ class Connection:
             try:
                 self.transport.write_eof()
                 self.resume_reading()
-            except OSError:  # the client has broken the connection, and the transport has yet to say so
+            except OSError:  # the client has reset the connection, which the transport has yet to report
                 self.transport.abort()

@@ -12,11 +12,12 @@ import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from kissapi.core.hooks import Call, compose
-from kissapi.core.message import Fail, Request
+from kissapi.core.compose import Call, compose
+from kissapi.core.fail import Fail
+from kissapi.core.message import Request
 
 
-class Target:
+class Endpoint:
     """A compiled route: the composed call, and the names of the captured parameters."""
 
     def __init__(self, route: Any, call: Call) -> None:
@@ -25,11 +26,11 @@ class Target:
         self.names = tuple(segment.text for segment in route.segments if segment.kind != "literal")
 
 
-Leaf = dict[str, Any]  # targets by method
+Leaf = dict[str, Any]  # endpoints by method
 
 
 class Node:
-    """A place in the tree: the segments that may come next, and the targets of paths that end here."""
+    """A place in the tree: the segments that may come next, and the endpoints of paths that end here."""
 
     def __init__(self) -> None:
         self.leaf: Leaf = {}
@@ -42,7 +43,7 @@ class Dispatch:
     """The compiled table of `routes`: it finds the coroutine that answers a request.
 
     A route has `method`, `path`, `segments` of a `kind` and a `text`, `handler`, `before`, `after`, `errors`;
-    see `kissapi.router.Route`. A protocol may replace `converters`, `compile`, `find` and `missing`.
+    see `kissapi.routing.router.Route`. A protocol may replace `converters`, `compile`, `find` and `missing`.
     """
 
     # By the kind of a segment: the function from its text to its value, None if the text does not match.
@@ -50,15 +51,15 @@ class Dispatch:
 
     def __init__(self, routes: Iterable[Any]) -> None:
         self.tree = Node()
-        self.exact: dict[tuple[str, str], Target] = {}  # without parameters, by method and path
+        self.exact: dict[tuple[str, str], Endpoint] = {}  # without parameters, by method and path
         for route in routes:
             leaf = self.leaf_of(route.segments)
             if route.method in leaf:
                 warnings.warn(f"{route.method} {route.path} is there twice; the last one wins", stacklevel=2)
-            target = self.compile(route)
-            leaf[route.method] = target
-            if not target.names:
-                self.exact[route.method, route.path] = target
+            endpoint = self.compile(route)
+            leaf[route.method] = endpoint
+            if not endpoint.names:
+                self.exact[route.method, route.path] = endpoint
 
     def leaf_of(self, segments: Iterable[Any]) -> Leaf:
         """The leaf of `segments`; nodes that are missing on the way are made."""
@@ -77,20 +78,20 @@ class Dispatch:
 
     def handle(self, request: Request) -> Coroutine[Any, Any, Any]:
         """The coroutine that answers `request`. Raises `Fail` if no route matches."""
-        target: Target | None = request.route
-        if target is None:
-            target = self.exact.get((request.method, request.path)) or self.find(request)
-            request.route = target
-        return target.call(request)
+        endpoint: Endpoint | None = request.route
+        if endpoint is None:
+            endpoint = self.exact.get((request.method, request.path)) or self.find(request)
+            request.route = endpoint
+        return endpoint.call(request)
 
-    def find(self, request: Request) -> Target:
-        """The target of `request`; sets its parameters. Raises `Fail` if no route matches."""
+    def find(self, request: Request) -> Endpoint:
+        """The endpoint of `request`; sets its parameters. Raises `Fail` if no route matches."""
         methods: set[str] = set()
         for leaf, captured in self.matches(self.tree, request.path.split("/"), 1, ()):
-            target: Target | None = leaf.get(request.method)
-            if target is not None:
-                request.params = dict(zip(target.names, captured, strict=True))
-                return target
+            endpoint: Endpoint | None = leaf.get(request.method)
+            if endpoint is not None:
+                request.params = dict(zip(endpoint.names, captured, strict=True))
+                return endpoint
             methods.update(leaf)
         return self.missing(request, methods)
 
@@ -109,10 +110,10 @@ class Dispatch:
         if node.rest:
             yield node.rest, (*captured, self.converters["path"]("/".join(segments[at:])))
 
-    def compile(self, route: Any) -> Target:
-        """The target of `route`."""
-        return Target(route, compose(route.handler, route.before, route.after, route.errors))
+    def compile(self, route: Any) -> Endpoint:
+        """The endpoint of `route`."""
+        return Endpoint(route, compose(route.handler, route.before, route.after, route.errors))
 
-    def missing(self, request: Request, methods: set[str]) -> Target:
-        """The target of a path without a route, or with routes for `methods` only; or raises `Fail`."""
+    def missing(self, request: Request, methods: set[str]) -> Endpoint:
+        """The endpoint of a path without a route, or with routes for `methods` only; or raises `Fail`."""
         raise Fail(405, "Method Not Allowed") if methods else Fail(404, "Not Found")

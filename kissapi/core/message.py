@@ -1,121 +1,26 @@
-"""Request, Response and Fail: what a parser reads, and the two ways to answer it.
+"""Request and Response: what a parser reads, and what a handler may answer.
 
-All three are bare: a protocol adds to them in subclasses. The type of a handler's result decides what is
-sent; its contents never do.
+Both are bare: a protocol adds to them in subclasses. The type of a handler's result decides what is sent; its
+contents never do.
 """
 
-from __future__ import annotations
-
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, Self
-
-# RFC 9110 §15 and the IANA registry of status codes.
-REASONS = {
-    100: "Continue", 101: "Switching Protocols", 102: "Processing", 103: "Early Hints",
-    200: "OK", 201: "Created", 202: "Accepted", 203: "Non-Authoritative Information", 204: "No Content",
-    205: "Reset Content", 206: "Partial Content", 207: "Multi-Status", 208: "Already Reported",
-    226: "IM Used",
-    300: "Multiple Choices", 301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified",
-    305: "Use Proxy", 307: "Temporary Redirect", 308: "Permanent Redirect",
-    400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 404: "Not Found",
-    405: "Method Not Allowed", 406: "Not Acceptable", 407: "Proxy Authentication Required",
-    408: "Request Timeout", 409: "Conflict", 410: "Gone", 411: "Length Required", 412: "Precondition Failed",
-    413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
-    416: "Range Not Satisfiable", 417: "Expectation Failed", 418: "I'm a Teapot", 421: "Misdirected Request",
-    422: "Unprocessable Content", 423: "Locked", 424: "Failed Dependency", 425: "Too Early",
-    426: "Upgrade Required",
-    428: "Precondition Required", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
-    451: "Unavailable For Legal Reasons",
-    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
-    504: "Gateway Timeout", 505: "HTTP Version Not Supported", 506: "Variant Also Negotiates",
-    507: "Insufficient Storage", 508: "Loop Detected", 510: "Not Extended",
-    511: "Network Authentication Required",
-}  # fmt: skip
-
-
-class Fail(Exception):
-    """An exception that answers the request, raised by a handler, a hook, a router or a parser.
-
-    `status` is 200 to 599 (`ValueError` if it is not); `data` becomes the body as a handler's result does:
-    `str` and `bytes` as text/plain, `None` as no body, anything else as JSON. The default is the name of the
-    status: "Not Found" for 404. `headers` are added to the answer.
-
-        raise Fail(404)
-        raise Fail(403, "Forbidden")
-        raise Fail(400, {"error": "name is missing"})
-        raise Fail(503, "Busy", headers={"Retry-After": "5"})
-    """
-
-    def __init__(
-        self,
-        status: int = 500,
-        data: Any = ...,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        if not isinstance(status, int) or not 200 <= status <= 599:
-            raise ValueError(
-                f"status must be a number from 200 to 599, not {status!r}: Fail(403, 'Forbidden')"
-            )
-        if data is ...:
-            # Three have no body: RFC 9110 §15.3.5, §15.3.6, §15.4.5.
-            data = None if status in (204, 205, 304) else REASONS.get(status)
-        super().__init__(status, data)
-        self.status = status
-        self.data = data
-        self.headers = headers
-
-    def __str__(self) -> str:
-        return f"{self.status} {self.data!r}"
+from typing import Any
 
 
 class Request:
-    """One request. The defaults are class attributes, so that making one is a single allocation."""
+    """One request. The defaults are class attributes, so that making one is a single allocation.
+
+    Names with an underscore are for every room of kissapi, the others for apps, which add their own.
+    """
 
     method: str = "GET"
     path: str = "/"
     body: bytes = b""
     params: Any = None  # the parameters of the path, by name; set when the route is found
-    route: Any = None  # the `Target` that dispatch has found
+    route: Any = None  # the `Endpoint` that dispatch has found
     _connection: Any = None
     _asked: bool = False  # whether error handlers have been asked for an answer
 
 
 class Response:
-    """An answer with a status and header fields of its own."""
-
-    content_type: Any
-
-    def __init__(self, body: Any = None, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        self.body, self.content_type = self.convert(body)
-        self.status = status
-        self.headers: Any = dict(headers or {})
-
-    @classmethod
-    def of(cls, result: Any) -> Self:
-        """A handler's result, or a `Fail`, as a response. Raises what `convert` raises."""
-        if isinstance(result, cls):
-            return result
-        if isinstance(result, Fail):
-            result.__traceback__ = None  # a `Fail` that is raised again and again would keep every frame
-            return cls(result.data, result.status, result.headers)
-        return cls(result, 204 if result is None else 200)
-
-    @classmethod
-    def convert(cls, result: Any) -> tuple[Any, str | None]:
-        """(body, content type) of a result; the body is bytes, or a stream that gives them piece by piece."""
-        if isinstance(result, str):
-            return result.encode(), "text/plain" if result.isascii() else "text/plain; charset=utf-8"
-        if isinstance(result, (bytes, bytearray, memoryview)):
-            return bytes(result), "text/plain"
-        if result is None:
-            return b"", None
-        if isinstance(result, (Iterator, AsyncIterator)) or hasattr(result, "send_to"):
-            return result, "text/plain; charset=utf-8"  # pieces that are text are sent as UTF-8
-        return cls.to_json(result), "application/json"
-
-    @classmethod
-    def to_json(cls, value: Any) -> bytes:
-        """`value` in JSON. Raises `TypeError` or `ValueError` for what JSON cannot express."""
-        import json  # a protocol with a JSON of its own does not load this one
-
-        return json.dumps(value, allow_nan=False).encode()
+    """A whole answer with its status. Other results of an error handler get the status of the error."""

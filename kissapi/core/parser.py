@@ -4,8 +4,6 @@ A parser turns bytes into ONE request; the connection feeds it, and asks for the
 exception is answered with 400, a `Fail` with its status; both end the connection.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from kissapi.core.dispatch import Dispatch
-from kissapi.core.message import Fail, Request, Response
+from kissapi.core.fail import Fail
+from kissapi.core.message import Request
 
 
 class Service:
     """What every `Connection` of one loop uses.
 
+    `handle(request)` gives the coroutine that answers it: `Dispatch.handle`, or a function of one's own.
     `spawn(coroutine, context)` makes a task; where the loop can do that, its first step has run when it
     returns. `clock()` gives seconds. Each request has a copy of `context` for its context variables.
     `make_parser(request)` makes the first parser of a connection; see `Parser`.
     """
 
-    response_class: type[Response] = Response
-    slow = float("inf")  # seconds that a handler may block the loop before `held_up` is called
+    slow = float("inf")  # seconds that a handler may block the loop before `warn_slow` is called
 
     def __init__(
-        self, dispatch: Dispatch, make_parser: Any, *, loop: Any, spawn: Any, clock: Any, context: Any
+        self, handle: Any, make_parser: Any, *, loop: Any, spawn: Any, clock: Any, context: Any
     ) -> None:
-        self.handle = dispatch.handle
+        self.handle = handle
         self.make_request: Any = Request
         self.make_parser = make_parser
         self.loop = loop
@@ -34,16 +34,15 @@ class Service:
         self.clock = clock
         self.context = context
         self.connections: set[Any] = set()
-        self.answered: list[Any] | None = (
-            None  # the answers that the next flush sends; None without an access log
-        )
+        # The answers that the next flush sends; None without an access log.
+        self.answered: list[Any] | None = None
         self.stopping = False  # every answer is the last of its connection
 
-    def opened(self, connection: Any) -> None:
+    def add(self, connection: Any) -> None:
         """A client has connected."""
         self.connections.add(connection)
 
-    def closed(self, connection: Any) -> None:
+    def remove(self, connection: Any) -> None:
         """A connection has ended."""
         self.connections.discard(connection)
 
@@ -66,7 +65,7 @@ class Service:
         raise NotImplementedError("a protocol has an encode")
 
     def flushed(self, connection: Any, now: float) -> None:
-        """Answers went out, and `answered` or `connection.afters` has entries: log them, call them."""
+        """Answers went out, and `answered` or `connection.after_calls` has entries: log them, call them."""
 
     def refuse(self, request: Request, error: BaseException) -> Any:
         """The result that answers a message which cannot be parsed; it is the last of the connection."""
@@ -75,12 +74,13 @@ class Service:
     def failure(self, request: Request, error: BaseException) -> Any:
         """The result that answers an exception of a handler, a hook or an encoder; reports all but `Fail`."""
         if isinstance(error, Fail):
-            try:
-                return self.response_class.of(error)
-            except Exception as wrong:
-                error = wrong
+            # A Fail that is raised many times would keep every frame, and so would its cause and context.
+            error.__traceback__ = None
+            error.__context__ = None
+            error.__cause__ = None
+            return error
         self.report(request, error)
-        return self.response_class(b"Internal Server Error", 500)
+        return Fail(500)
 
     def report(self, request: Request, error: BaseException) -> None:
         """`error` is a bug of the app: a server logs it."""
@@ -97,5 +97,5 @@ class Service:
         self.report(request, error)
         connection.transport.abort()
 
-    def held_up(self, request: Request, seconds: float) -> None:
+    def warn_slow(self, request: Request, seconds: float) -> None:
         """A handler has blocked the loop for `seconds`."""

@@ -1,1 +1,1 @@
-"""Extras: what an app may want and the core never imports: one small file each, its docstring its manual."""
+"""Extras: what an app may want, and no other room imports: a file or folder each, documented at its top."""

@@ -4,32 +4,30 @@
 
     debug(router)  # or Server(debug=True), or kissapi app:router --debug
 
-A browser gets a page, with the source and the variables of each step; curl and all else get text. It is for
-your own machine: variables are secrets, sooner or later. So a server that others can reach refuses to start
-with it, and a request whose Host is no name of this machine is answered as without it (a page of that name
-could read the answer: DNS rebinding), unless it is forced.
+A browser gets a page with the source and the variables of each step; curl and all else get text. It is for
+your own machine: variables hold secrets, sooner or later. So a server that other machines can reach refuses
+to start with it, and a request with a Host that is no name of this machine is answered as without it (a page
+of that name could read the answer: DNS rebinding), unless it is forced.
 
-Law: what the app answers itself stays: its own `on_error` for a class of exceptions or for 404, and every
-`Fail`. Only its page for 500 gives way to the traceback. The log is as it would be.
+What the app answers itself stays: its own `on_error` for a class of exceptions or for 404, and every `Fail`.
+Only its page for 500 gives way to the traceback. The log is the same as without it.
 """
 
 from __future__ import annotations
 
 import linecache
-import os
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from kissapi.backends.handlers import as_coroutine_function
 from kissapi.core import Fail
-from kissapi.extras.routes import hooks_of, name_of, rows, table
-from kissapi.handlers import as_coroutine_function
-from kissapi.host import is_loopback
-from kissapi.response import Response
-from kissapi.target import traceback_text
+from kissapi.http.authority import is_loopback
+from kissapi.http.response import Response
+from kissapi.log.tracebacks import is_the_apps, traceback_text
+from kissapi.routing.listing import hook_names, qualified_name, rows, table
 
 try:
     from html import escape
@@ -37,33 +35,32 @@ except ImportError:
     from kissapi.compat.html import escape
 
 if TYPE_CHECKING:
-    from kissapi.request import Request
-    from kissapi.router import Route, Router
+    from kissapi.http.request import Request
+    from kissapi.routing.route import Route
+    from kissapi.routing.router import Router
 
 AROUND = 5  # lines of source above and below the one that matters
-LONGEST = 400  # characters of a variable; a page of a megabyte helps nobody
+LONGEST = 400  # characters of a variable; a page of a megabyte is of no use
 MOST = 40  # variables of one step, and steps from each end of a recursion
-
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def debug(router: Router, force: bool = False) -> None:
     """Answer what `router` and those mounted below raise with a traceback, and 404 with their routes.
 
-    A server that listens where other machines can reach it raises `PermissionError` when it starts, and what
-    asks for another Host than this machine sees nothing of it; with `force=True` neither is so. Raises
+    A server that listens where other machines can reach it raises `PermissionError` when it starts, and a
+    request for another Host than this machine is answered as without it; `force=True` lifts both. Raises
     `RuntimeError` while a server runs.
 
         if os.environ.get("DEBUG"):
             debug(router)
     """
-    for each in (router, *router._below()):
+    for each in (router, *router.below()):
         # A page for 500 would come before the traceback, wherever it is.
-        if Exception not in each._on_error and (each is router or 500 in each._on_error):
-            each.on_error(Exception)(_Failure(router, each._on_error))
-    if 404 not in router._on_error:
+        if Exception not in each.error_handlers and (each is router or 500 in each.error_handlers):
+            each.on_error(Exception)(_Failure(router, each.error_handlers))
+    if 404 not in router.error_handlers:
         router.on_error(404)(_Missing(router))
-    router._local_only = (
+    router.local_only = (
         None
         if force
         else "debug shows source and variables to every client, and other machines can reach {}: "
@@ -75,7 +72,7 @@ def _may_see(request: Request, router: Router) -> bool:
     """Whether the client may be shown what `debug(router)` shows; if not, the log says what to do."""
     host = request.headers.get("host")
     # No Host: no browser, so no page that could be rebound.
-    if router._local_only is None or host is None or is_loopback(host):
+    if router.local_only is None or host is None or is_loopback(host):
         return True
     assert request._connection is not None
     request._connection.service.log.warning(
@@ -117,7 +114,7 @@ class _Failure:
             each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
         sections.append(_section("Request", _pairs(_facts(request, route))))
         sections.append(f"<details><summary>As text</summary><pre>{escape(whole)}</pre></details>")
-        return _page(request, title, sections, 500)
+        return _page(title, sections, 500)
 
 
 class _Missing:
@@ -140,7 +137,7 @@ class _Missing:
             for row in rows(self.router)
         ]
         head = "<tr><th>Method<th>Path<th>Handler<th>Hooks<th>Router</tr>"
-        return _page(request, title, [_section("Routes", f"<table>{head}{''.join(lines)}</table>")], 404)
+        return _page(title, [_section("Routes", f"<table>{head}{''.join(lines)}</table>")], 404)
 
 
 def _wants_page(request: Request) -> bool:
@@ -158,8 +155,8 @@ def _facts(request: Request, route: Route | None) -> dict[str, Any]:
     facts: dict[str, Any] = {"request": f"{request.method} {request.path}{query} HTTP/{request.http_version}"}
     if route is not None:
         facts["route"] = f"{route.method} {route.path}"
-        before, after = hooks_of(route)
-        facts["hooks"] = " → ".join([*before, f"[{name_of(route.handler)}]", *after])
+        before, after = hook_names(route)
+        facts["hooks"] = " → ".join([*before, f"[{qualified_name(route.handler)}]", *after])
     for name, value in request.params.items():
         facts[f"params: {name}"] = _shown(value)
     facts |= request.headers.items()
@@ -197,16 +194,8 @@ def _step(frame: FrameType, line: int) -> str:
     variables = {name: _shown(value) for name, value in islice(frame.f_locals.items(), MOST)}
     where = f"<code>{escape(code.co_qualname)}</code> in {escape(file)}:{line}"
     listing = f"<pre>{''.join(source)}</pre>" if source else ""
-    state = " open" if _is_the_apps(file) else ""
+    state = " open" if is_the_apps(file) else ""
     return f"<details{state}><summary>{where}</summary>{listing}{_pairs(variables)}</details>"
-
-
-def _is_the_apps(file: str) -> bool:
-    """Whether `file` is neither kissapi's nor installed. Only `sys.path` says where packages are installed:
-    an app may lie in a folder of any name.
-    """
-    installed = [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
-    return not file.startswith((_OURS, *(path + os.sep for path in installed)))
 
 
 def _shown(value: Any) -> str:
@@ -214,7 +203,7 @@ def _shown(value: Any) -> str:
     try:
         text = repr(value)
     except Exception as error:  # it may be half made, and that the very mistake
-        text = f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+        text = f"<{type(value).__name__}, and its repr raised {type(error).__name__}>"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
 
 
@@ -246,15 +235,10 @@ details { margin: .3em 0 }
 """
 
 
-def _page(request: Request, title: str, sections: list[str], status: int) -> Response:
-    assert request._connection is not None
-    # With --reload it comes again by itself when the mistake is mended.
-    script = ""
-    if ("GET", "/__reload__.js") in request._connection.service.dispatch.exact:
-        script = '<script src="/__reload__.js"></script>'
+def _page(title: str, sections: list[str], status: int) -> Response:
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{''.join(sections)}{script}</html>\n"
+        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{''.join(sections)}</html>\n"
     )
     body = page.encode("utf-8", "backslashreplace")
     return Response(body, status, {"cache-control": "no-store"}, content_type="text/html; charset=utf-8")

@@ -3,8 +3,8 @@
     {"time": "2026-11-22T12:35:01.250Z", "level": "INFO", "message": "GET / → 200 14B 0.2ms", "method": "GET",
      "path": "/", "status": 200, "size": 14, "milliseconds": 0.214, "client": "127.0.0.1:50312"}
 
-on one line. What is no request has the first three; an error has its `traceback`, and what goes wrong with a
-request its `method` and `path`. `size` is in bytes of body, `client` null over a Unix socket.
+on one line. Lines that are not about a request have the first three; an error has a `traceback`, an error of
+a request its `method` and `path` as well. `size` is in bytes of body, `client` is null over a Unix socket.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from __future__ import annotations
 import time
 from typing import IO, TYPE_CHECKING, Any
 
-from kissapi import codec
-from kissapi.log import BATCH, GATHER, Log, foreign_await, missing, traceback_of
+from kissapi.http import json_codec
+from kissapi.log import BATCH, GATHER, Log
+from kissapi.log.text import ANSWERED, failed, missing, unanswered
+from kissapi.log.tracebacks import foreign_await, traceback_of
 
 if TYPE_CHECKING:
-    from kissapi.request import Request
-
-    Answered = list[tuple[Request, int, int, float]]
+    from kissapi.log.text import Answered, LoggedRequest
 
 
 class JsonLog(Log):
-    """Writes to `stream`, standard output by default; gathered as lines for people are."""
+    """Writes to `stream`, by default standard output, once per tick like `Log`."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._facts: list[tuple[float, dict[str, Any]]] = []
@@ -34,7 +34,7 @@ class JsonLog(Log):
     def answered(self, answers: Answered, now: float) -> None:
         moment = time.time()
         for request, status, size, start in answers:
-            # The client is asked for now: a moment later the connection may have gone.
+            # The client is asked for now: a moment later the connection may be gone.
             facts = {
                 "method": request.method,
                 "path": request.path,
@@ -50,17 +50,18 @@ class JsonLog(Log):
             if self._at_once or self._size > GATHER:
                 self.flush()
 
-    def unanswered(self, request: Request, why: str, seconds: float) -> None:
-        text = f"{request.method} {request.path} → {why} after {seconds * 1000:.1f}ms"
+    def unanswered(self, request: LoggedRequest, why: str, seconds: float) -> None:
         facts = {"milliseconds": round(seconds * 1000, 3), "client": _client(request)}
-        self._say("INFO", text, method=request.method, path=request.path, **facts)
+        self._say(
+            "INFO", unanswered(request, why, seconds), method=request.method, path=request.path, **facts
+        )
 
     def error(self, text: str, error: BaseException | None = None) -> None:
         trace = {} if error is None else {"traceback": traceback_of(error)}
         self._say("ERROR", text, **trace)
 
-    def failure(self, request: Request, handler: str, error: BaseException) -> None:
-        text = f"{request.method} {request.path}: {handler} raised {type(error).__name__}"
+    def failure(self, request: LoggedRequest, handler: str, error: BaseException) -> None:
+        text = failed(request, handler, error)
         advice = foreign_await(error)
         facts = {"method": request.method, "path": request.path, "client": _client(request)}
         if advice is not None:
@@ -71,11 +72,7 @@ class JsonLog(Log):
     def _format(self) -> None:
         gathered, self._facts = self._facts, []
         for moment, facts in gathered:
-            text = (
-                f"{facts['method']} {facts['path']} → "
-                f"{facts['status']} {facts['size']}B {facts['milliseconds']:.1f}ms"
-            )
-            line = self._object(moment, "INFO", text, **facts)
+            line = self._object(moment, "INFO", ANSWERED % facts, **facts)
             self._lines.append(line)
             self._size += len(line)
 
@@ -83,7 +80,7 @@ class JsonLog(Log):
         self._say(level, text)
 
     def _say(self, level: str, text: str, **facts: Any) -> None:
-        self._format()  # what was answered before
+        self._format()  # the answers before this line
         self._lines.append(self._object(time.time(), level, text, **facts))
         self.flush()
 
@@ -93,10 +90,10 @@ class JsonLog(Log):
     def _object(self, moment: float, level: str, text: str, **facts: Any) -> str:
         whole, milliseconds = divmod(int(moment * 1000), 1000)
         stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03}Z"
-        return codec.to_json({"time": stamp, "level": level, "message": text, **facts}).decode() + "\n"
+        return json_codec.to_json({"time": stamp, "level": level, "message": text, **facts}).decode() + "\n"
 
 
-def _client(request: Request) -> str | None:
+def _client(request: LoggedRequest) -> str | None:
     client = request.client
     if client is None:
         return None

@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML §9.2): what a server has to say, as it happens; `EventSource` in a browser.
+"""Server-sent events (WHATWG HTML §9.2): events, sent as they happen; `EventSource` in browsers.
 
     from kissapi.extras.sse import Event, sse
 
@@ -11,13 +11,13 @@
 
         return sse(each_second())
 
-Law: the generator runs in one task from its first event to its end, and nobody interrupts it but to end it. A
-heartbeat is a timer beside it, so nothing it waits for is lost.
+The generator runs in one task from its first event to its end, and is interrupted only to end it. Heartbeats
+come from a timer beside it, so nothing that it waits for is lost.
 
-When the client leaves, the generator is ended where it waits, and its `finally` runs. One that has closed
-looks the same as one that has merely finished sending, until it is written to: it gets a heartbeat then, and
-the reset that follows is the answer. When the server stops, the stream ends; browsers come again, with the id
-of the last event.
+When the client leaves, the generator ends where it waits, and its `finally` blocks run. A client that has
+left looks the same as one that only sends no more, until it is written to: so it gets a comment, which a
+client that has left answers with a reset. When the server stops, the stream ends; browsers reconnect, with
+the id of the last event.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ import re
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from kissapi import codec
-from kissapi.awaitables import Pieces, running_loop, to_thread
-from kissapi.response import Response
+from kissapi.backends.awaitables import Pieces, running_loop, to_thread
+from kissapi.http import json_codec
+from kissapi.http.limits import check_number
+from kissapi.http.response import Response
 
 if TYPE_CHECKING:
-    from kissapi.body_writer import BodyWriter
-    from kissapi.request import Request
+    from kissapi.http.body_writer import BodyWriter
+    from kissapi.http.request import Request
 
-FIRST = 0.1  # seconds that the head waits for the first event where an error handler may have an answer
-PROBE = 0.25  # seconds between two comments to a client that has closed its side: time for a reset to come
+FIRST = 0.1  # seconds that the head waits for the first event, where an error handler could still answer
+PROBE = 0.25  # seconds between two comments to a client that sends no more: time for a reset to come
 _COMMENT = b":\n\n"
 _LINE_END = re.compile("\r\n|\r|\n")
 _END = object()
 
 
 class Event:
-    """One event: `data` is text, of any number of lines, or what JSON can say.
+    """One event: `data` is text of any number of lines, or a value that becomes JSON.
 
-    `event` is its type, "message" if it has none. `id` is what a browser that lost the connection comes
-    again with; it keeps it until an event has another. `retry` is how long it waits before that, in
-    milliseconds.
-    Without `data` there is no event, but `id` and `retry` are taken note of. Raises `ValueError` for line
-    ends in `event` and `id`, and for a negative `retry`; `TypeError` for data that JSON cannot say.
+    `event` is its type, by default "message". A browser that has lost the connection reconnects with the last
+    `id`, after `retry` milliseconds. Without `data` the browser dispatches no event, but notes `id` and
+    `retry`. Raises `ValueError` for line ends in `event` and `id`, and for a negative `retry`; `TypeError`
+    for data that JSON cannot express.
 
         yield Event({"price": 7}, event="price", id=42)
     """
@@ -70,10 +70,10 @@ class Event:
                 raise ValueError(f"the id of an event is text or a number, not {id!r}")
             if re.search("[\0\r\n]", str(id)):  # a browser ignores an id with NUL
                 raise ValueError(f"the id of an event may have no line end and no NUL: {id!r}")
-        if retry is not None and (isinstance(retry, bool) or not isinstance(retry, int) or retry < 0):
-            raise ValueError(f"retry is a number of milliseconds, not {retry!r}")
+        if retry is not None:
+            check_number("retry", retry, 0)
         if data is not None and not isinstance(data, str):
-            data = data.decode() if isinstance(data, bytes) else codec.to_json(data).decode()
+            data = data.decode() if isinstance(data, bytes) else json_codec.to_json(data).decode()
         self.data: str | None = data
         self.event = event
         self.id = None if id is None else str(id)
@@ -83,7 +83,7 @@ class Event:
         return f"<Event {self.event or 'message'} id={self.id} {self.data!r}>"
 
     def encode(self) -> bytes:
-        """The event as it is sent."""
+        """The event in the format of the stream."""
         lines = []
         for name, value in (("event", self.event), ("id", self.id), ("retry", self.retry)):
             if value is not None:
@@ -97,12 +97,12 @@ class Event:
 def sse(
     events: AsyncIterable[Any] | Iterable[Any], *, heartbeat: float | None = 15.0, retry: int | None = None
 ) -> Response:
-    """The answer that sends `events`, a generator, sync or async, of text, JSON values or `Event`s.
+    """An answer that sends `events`, a sync or async generator of text, JSON values or `Event`s.
 
-    While there are none, a comment goes out every `heartbeat` seconds, so that nobody on the way takes the
-    connection for dead; None: never. `retry` is how long browsers wait before they come again, in
-    milliseconds. A sync generator runs in a worker thread, and may block. Raises `TypeError` for what is no
-    generator, `ValueError` for a heartbeat that is not above 0.
+    Without events, a comment is sent every `heartbeat` seconds, so that no proxy takes the connection for
+    dead; None: never. Browsers reconnect after `retry` milliseconds. A sync generator runs in a worker
+    thread, and may block. Raises `TypeError` for anything but a generator or iterable, `ValueError` for a
+    heartbeat that is not above 0.
 
         return sse(prices(), retry=1000)
     """
@@ -113,18 +113,18 @@ def sse(
         raise ValueError(f"heartbeat is a number of seconds above 0, or None, not {heartbeat!r}")
     return Response(
         Events(events, heartbeat, retry),
-        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},  # nginx would gather them
+        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},  # else nginx buffers them
         content_type="text/event-stream",
     )
 
 
 def last_event_id(request: Request) -> str | None:
-    """The id of the last event that a client has seen before it lost the connection; None for a new one."""
+    """The id of the last event that the client received before it lost the connection; None for a new one."""
     return request.headers.get("last-event-id") or None
 
 
 class Events:
-    """The body of the answer: the events, and heartbeats in between."""
+    """The body of the answer: the events, and heartbeats between them. It sends itself."""
 
     __slots__ = (
         "_begun",
@@ -132,7 +132,7 @@ class Events:
         "_heartbeat",
         "_loop",
         "_retry",
-        "_said",
+        "_sent_at",
         "_stopping",
         "_timer",
         "_writer",
@@ -148,94 +148,94 @@ class Events:
         self._writer: Any = None
         self._begun = False
         self._timer: Any = None
-        self._said = 0.0  # when something was sent last
+        self._sent_at = 0.0  # the time when something was last sent
         self._stopping = False
 
     async def send_to(self, writer: BodyWriter) -> None:
-        """Send them all; see `BodyWriter.run`."""
+        """Send all events; see `BodyWriter.run`."""
         self._loop = running_loop()
         self._writer = writer
         if not hasattr(self._events, "__anext__"):
             self._events = Pieces(self._events, writer.request)
-        writer.watch(self._ask, self._stop)
+        writer.watch(self._probe, self._stop)
         if writer.is_awaited and not writer.stopping:
             self._timer = self._loop.call_later(FIRST, self._open)
         else:
-            self._open()  # at once: a browser says `open` when the head comes
+            self._open()  # at once: a browser fires `open` when the head comes
         try:
             if writer.stopping:
                 return
             if writer.eof:
-                self._ask()
+                self._probe()
             while (event := await anext(self._events, _END)) is not _END and not self._stopping:
                 data = (event if isinstance(event, Event) else Event(event)).encode()
                 if not self._begun:
                     self._open()
                 await writer.send(data)
-                self._said = self._loop.time()
+                self._sent_at = self._loop.time()
             if not self._begun:
                 self._open()
         except BaseException as error:
-            # `_stop` has cancelled what was waited for. All else goes on its way.
+            # `_stop` has cancelled the wait for an event; anything else is raised on.
             if not self._stopping or isinstance(error, (Exception, KeyboardInterrupt, SystemExit)):
                 raise
         finally:
-            self._unwind()
+            self._stop_timer()
             self._writer = None
 
     async def aclose(self) -> None:
-        """There are no more, or nothing takes them."""
+        """End the generator; its `finally` blocks run."""
         if hasattr(self._events, "aclose"):
             await self._events.aclose()
         elif hasattr(self._events, "close"):
             await to_thread(self._events.close)
 
     def _open(self) -> None:
-        """Send the head, and wind up the heartbeat."""
+        """Send the head, and start the heartbeat."""
         if self._begun:
             return
         self._begun = True
-        self._unwind()
+        self._stop_timer()
         if self._retry.retry is None:
             self._writer.send_head()
         else:
             self._writer.put(self._retry.encode())
-        self._said = self._loop.time()
-        self._wind()
+        self._sent_at = self._loop.time()
+        self._start_timer()
 
-    def _wind(self) -> None:
-        """Set the timer to when a heartbeat is due, if nothing comes until then."""
+    def _start_timer(self) -> None:
+        """Set the timer for the next heartbeat."""
         if self._heartbeat is not None:
-            wait = self._said + self._heartbeat - self._loop.time()
+            wait = self._sent_at + self._heartbeat - self._loop.time()
             self._timer = self._loop.call_later(max(wait, 0.001), self._beat)
 
-    def _unwind(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _beat(self) -> None:
         assert self._heartbeat is not None
-        if self._loop.time() - self._said > self._heartbeat - 0.001:
+        if self._loop.time() - self._sent_at > self._heartbeat - 0.001:
             self._comment()
-        self._wind()
+        self._start_timer()
 
     def _comment(self) -> None:
         if self._writer.writable:
             self._writer.put(_COMMENT)
-        self._said = self._loop.time()
+        self._sent_at = self._loop.time()
 
-    def _ask(self) -> None:
-        """The client has closed its side. Whether it has gone shows when it does not take what is sent."""
+    def _probe(self) -> None:
+        """The client sends no more: send two comments. If it has left, it answers the first with a reset."""
         self._open()
-        self._unwind()
+        self._stop_timer()
         self._comment()
-        self._timer = self._loop.call_later(PROBE, self._ask_again)
+        self._timer = self._loop.call_later(PROBE, self._probe_again)
 
-    def _ask_again(self) -> None:
-        """The first comment was answered with a reset, perhaps, which the second runs into."""
+    def _probe_again(self) -> None:
+        """If the first comment was answered with a reset, this write fails, and the connection ends."""
         self._comment()
-        self._wind()
+        self._start_timer()
 
     def _stop(self) -> None:
         """The server stops: end the generator where it waits."""

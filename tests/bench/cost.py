@@ -55,7 +55,7 @@ def memory(server: Server) -> int:
 
 
 def wakes(servers: dict[str, Server], seconds: float = 3) -> dict[str, int]:
-    """How often each of them wakes up when nobody says anything."""
+    """How often each of them wakes up when no client says anything."""
 
     def count() -> dict[str, int]:
         return {key: status(server.pids(), "voluntary_ctxt_switches") for key, server in servers.items()}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from kissapi import HttpParser, service
+from kissapi import HttpParser
 from kissapi.backends.loop import running
-from kissapi.pure import PureHttpParser
+from kissapi.http.pure import PureHttpParser
+from kissapi.routing.dispatch import Dispatch
 from tests.bench.load import Load
 from tests.bench.peers import bare, kiss
 from tests.bench.plaintext import LOOPS
@@ -106,13 +107,13 @@ def count(parser: str, rung: str) -> str:
         return _count(connection.data_received, REQUEST % b"/")
     if rung not in (CONNECTION, ROUTER, HOOKS):
         return "–"
-    dispatch = service.Dispatch  # type: ignore[attr-defined]
+    handle = Dispatch.handle
     if rung == CONNECTION:
-        service.Dispatch = kiss.Unrouted  # type: ignore[attr-defined]
+        Dispatch.handle = kiss.handle_unrouted  # type: ignore[method-assign]
     try:
         wire = Wire(kiss.router, parser_class)
     finally:
-        service.Dispatch = dispatch  # type: ignore[attr-defined]
+        Dispatch.handle = handle  # type: ignore[method-assign]
     wire.service.answered = None  # no access log
     wire.service.clock = time.perf_counter
     wire.transport.write = _Nowhere().write  # type: ignore[method-assign]

@@ -1,6 +1,6 @@
 """Run: rounds, interleaved, so that what else the machine does falls on all alike; and the figures they give.
 
-Law: a figure is kept for every round. What is compared is compared within one round, and of these ratios the
+A figure is kept for every round. What is compared is compared within one round, and of these ratios the
 median counts.
 """
 
@@ -82,7 +82,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Row:
-    """One line to be measured: who, and what is asked."""
+    """One line to be measured: the server, and what it is asked."""
 
     key: str
     candidate: Candidate
@@ -202,5 +202,5 @@ def installed() -> dict[str, str]:
 
 
 def tell(line: str) -> None:
-    """Progress, for whoever waits; the tables go to standard output."""
+    """Progress, for the person that waits; the tables go to standard output."""
     print(line, file=sys.stderr, flush=True)

@@ -17,8 +17,8 @@ from types import TracebackType
 
 from tests.bench.load import Load
 from tests.bench.machine import cores
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 APPS = Path(__file__).parent / "peers"
 BUILD = ROOT / "build"
 PEERS = BUILD / "peers"  # an environment …
@@ -38,10 +38,6 @@ class Candidate:
     needs: tuple[str, ...] = ()  # distributions of the peers' environment
     path: str = str(ROOT)  # where Python looks first
     conf: str = ""  # written to FOLDER/conf
-
-    @property
-    def is_peer(self) -> bool:
-        return bool(self.needs)
 
 
 def ours(program: str, *arguments: str, python: str = sys.executable) -> Candidate:

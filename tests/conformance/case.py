@@ -1,6 +1,6 @@
 """Case: bytes that a client sends, what has to come of them, where that is written, and why.
 
-Law: a case is data. What is sent is all there, but for what the short hands below add, which is always valid.
+A case is data. What is sent is all there, but for what the short hands below add, which is always valid.
 """
 
 from __future__ import annotations

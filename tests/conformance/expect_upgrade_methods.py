@@ -16,7 +16,7 @@ SOCKET = (
 
 # fmt: off
 CASES = [
-    # Expect; that 100 is sent when it is waited for, and only then, is in tests/test_connection.py
+    # Expect; that 100 is sent when it is waited for, and only then, is in tests/http/test_connection.py
     case("9110 §10.1.1", "100-continue is met.", post(b"Expect: 100-continue", LENGTH), HELLO),
     case("9110 §10.1.1", "Expectations have no case.", post(b"Expect: 100-Continue", LENGTH), HELLO),
     case("9110 §5.6.3", "Between tabs.", post(b"Expect:\t100-continue\t", LENGTH), HELLO),

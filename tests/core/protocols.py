@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from typing import Any, NamedTuple
 
-from kissapi.core import SENT, Connection, Dispatch, Fail, Parser, Request, Response, Service
+from kissapi.core import SENT, Connection, Dispatch, Fail, Parser, Request, Service
 
 
 class Segment(NamedTuple):
@@ -50,6 +50,15 @@ class Table(Dispatch):
     }
 
 
+def convert(result: Any) -> tuple[int, Any]:
+    """Status and body of a result; the body is bytes, or an async generator of them."""
+    status = 200
+    if isinstance(result, Fail):
+        status, result = result.status, result.data
+    is_body = isinstance(result, bytes) or hasattr(result, "__anext__")
+    return status, result if is_body else str(result).encode()
+
+
 # Lines: "add 1 2" is GET /add/1/2
 
 
@@ -72,8 +81,7 @@ class LineParser(Parser):
 
 def encode_line(connection: Connection, request: Request, result: Any) -> Any:
     """`200 body`, one line."""
-    response = Response.of(result)
-    return b"%d %b\n" % (response.status, response.body)
+    return b"%d %b\n" % convert(result)
 
 
 # HTTP/1.1: Content-Length, keep-alive, chunked answers
@@ -118,12 +126,12 @@ class HttpParser(Parser):
 
 def encode_http(connection: Connection, request: Request, result: Any) -> Any:
     """A head and a body; an async generator goes out in chunks, by a sender."""
-    response = Response.of(result)
-    if hasattr(response.body, "__anext__"):
+    status, body = convert(result)
+    if hasattr(body, "__anext__"):
 
         async def send(connection: Connection) -> Any:
-            head = b"HTTP/1.1 %d -\r\nTransfer-Encoding: chunked\r\n\r\n" % response.status
-            async for piece in response.body:
+            head = b"HTTP/1.1 %d -\r\nTransfer-Encoding: chunked\r\n\r\n" % status
+            async for piece in body:
                 connection.write(head + b"%x\r\n%b\r\n" % (len(piece), piece))
                 head = b""
                 await connection.drained()
@@ -133,10 +141,10 @@ def encode_http(connection: Connection, request: Request, result: Any) -> Any:
         return send
     last = b"Connection: close\r\n" * connection.close_after
     return b"HTTP/1.1 %d -\r\nContent-Length: %d\r\n%b\r\n%b" % (
-        response.status,
-        len(response.body),
+        status,
+        len(body),
         last,
-        response.body,
+        body,
     )
 
 
@@ -147,12 +155,12 @@ class Seen(Service):
         super().__init__(*arguments, **named)
         self.told: list[str] = []
 
-    def opened(self, connection: Any) -> None:
-        super().opened(connection)
+    def add(self, connection: Any) -> None:
+        super().add(connection)
         self.told.append("opened")
 
-    def closed(self, connection: Any) -> None:
-        super().closed(connection)
+    def remove(self, connection: Any) -> None:
+        super().remove(connection)
         self.told.append("closed")
 
     def report(self, request: Request, error: BaseException) -> None:
@@ -228,7 +236,7 @@ def routes(sleep: Callable[[float], Any]) -> Iterable[Route]:
 def service(protocol: str, loop: Any, spawn: Any, sleep: Any) -> Seen:
     """What serves the app by one of the two protocols."""
     made = Seen(
-        Table(routes(sleep)),
+        Table(routes(sleep)).handle,
         {"lines": LineParser, "http": HttpParser}[protocol],
         loop=loop,
         spawn=spawn,

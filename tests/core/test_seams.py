@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from kissapi.backends.loop import Task
+from kissapi.backends.tasks import Task
+from kissapi.backends.threads import copy_context
 from kissapi.core import BUSY, CLOSED, CLOSING, IDLE, LEGAL, SENT, STREAMING, Connection, Request, Service
 from kissapi.core.connection import BATCH, TURN
 from kissapi.extras.testing.loop import FakeLoop
-from kissapi.threads import copy_context
 from tests.core.protocols import LineParser, Route, Table, encode_line
 from tests.wire import FakeTransport
 
@@ -24,7 +24,7 @@ class Lines:
         self.loop = FakeLoop()
         routes = [Route("GET", f"/{name}", handler) for name, handler in handlers.items()]
         self.service = Service(
-            Table(routes),
+            Table(routes).handle,
             LineParser,
             loop=self.loop,
             spawn=partial(Task, self.loop),

@@ -13,7 +13,7 @@ FOLDER = Path(core.__file__).parent
 SOURCES = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.py")}
 
 # The aim is 300. What stands between is in README, "Development". Raising it needs a reason in the commit.
-MOST = 448
+MOST = 438
 
 
 def test_it_stays_small() -> None:
@@ -41,6 +41,6 @@ def test_it_has_no_syntax_of_http() -> None:
 
 
 def test_what_may_follow_what_is_the_table_of_its_docstring() -> None:
-    stated = set(re.findall(r"^    ([A-Z]+) ", core.connection.__doc__ or "", re.MULTILINE))
+    stated = set(re.findall(r"^    ([A-Z]+) ", core.states.__doc__ or "", re.MULTILINE))
     assert stated == set(core.LEGAL)
     assert all(set(after) <= set(core.LEGAL) for after in core.LEGAL.values())

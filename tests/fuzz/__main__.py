@@ -19,7 +19,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 def keep(seed: int) -> Path:
-    """Save the bytes of a failing seed for tests/test_fuzz.py."""
+    """Save the bytes of a failing seed for tests/http/test_fuzz.py."""
     file = CORPUS / f"seed-{seed}.http"
     file.write_bytes(stream(random.Random(seed)))
     return file

@@ -1,6 +1,6 @@
 """Grammar: requests from a seed: well-formed ones, then a few bytes changed, or a case of tests/conformance.
 
-Law: a seed gives the same bytes on every Python and every machine.
+A seed gives the same bytes on every Python and every machine.
 """
 
 from __future__ import annotations

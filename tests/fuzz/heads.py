@@ -1,6 +1,6 @@
 """Heads: the fast road must see what is there, and the careful road must read the same.
 
-Law: this needs nothing installed, for regular expressions differ by CPython (`kissapi.head` says how), and
+This needs nothing installed, for regular expressions differ by CPython (`usual_head` says how), and
 each that is found is asked, with httptools or without.
 
     python -m tests.fuzz.heads heads=3000 seed=1     the same ones each time
@@ -15,16 +15,16 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-import kissapi.parser
+import kissapi.http.parser
 from kissapi import HttpParser, Request
-from kissapi.framing import framing_fields
-from kissapi.head import usual_head
-from kissapi.pure import PureHttpParser
-from kissapi.request_line import PATH_BYTES, QUERY_BYTES
+from kissapi.http.framing import framing_fields
+from kissapi.http.pure import PureHttpParser
+from kissapi.http.request_line import PATH_BYTES, QUERY_BYTES
+from kissapi.http.usual_head import usual_head
 from tests.fuzz.grammar import pieces, stream
 from tests.fuzz.reading import Outcome, read
 
-module: Any = kissapi.parser
+module: Any = kissapi.http.parser
 END = b"\r\n\r\n"
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 TEXT = frozenset([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
@@ -85,7 +85,7 @@ def head(dice: random.Random) -> bytes:
 
 
 class Seen(NamedTuple):
-    """What `kissapi.head.usual_head` says of a head: its five groups, and where it ends."""
+    """What `kissapi.http.usual_head.usual_head` says of a head: its five groups, and where it ends."""
 
     method: bytes
     path: bytes
@@ -137,7 +137,7 @@ def see(data: bytes) -> Seen | None:
 
 
 def fields_of(data: bytes) -> dict[bytes, Any]:
-    """What `kissapi.framing.framing_fields` must find in a head, without a regular expression."""
+    """What `kissapi.http.framing.framing_fields` must find in a head, without a regular expression."""
     grouped: dict[bytes, list[bytes]] = {}
     for line in data.split(b"\r\n")[1:]:
         name, colon, value = line.partition(b":")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kissapi import Fail, Request
 
 if TYPE_CHECKING:
-    from kissapi.limits import Limits
+    from kissapi.http.limits import Limits
 
 MORE, CLOSED = "more is to come", "closed"
 

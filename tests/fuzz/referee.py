@@ -1,6 +1,6 @@
 """Referee: what a parser makes of a stream of bytes, and whether the others make the same of it.
 
-Law: the two parsers agree in every split on the requests, on where each ends, on what becomes of the
+The two parsers agree in every split on the requests, on where each ends, on what becomes of the
 connection, and on the piece with which that is known: a client that stops anywhere gets the same answer. What
 they take, h11 takes alike, but for what is told in `excuse`.
 """
@@ -14,9 +14,10 @@ from typing import Any
 import h11
 
 from kissapi import HttpParser
-from kissapi.codec import canonical, decode_fields
-from kissapi.limits import Limits
-from kissapi.pure import PureHttpParser
+from kissapi.http.headers import decode_fields
+from kissapi.http.limits import Limits
+from kissapi.http.pure import PureHttpParser
+from kissapi.http.uri import canonical
 from tests.fuzz.grammar import pieces, stream
 from tests.fuzz.reading import CLOSED, MORE, Message, Outcome, read
 

@@ -1,6 +1,6 @@
 """Replies: whatever a handler says, one well-formed response comes of it, or a ValueError of its making.
 
-Law: what h11 reads from the wire is one response for each request, with nothing between and nothing behind.
+What h11 reads from the wire is one response for each request, with nothing between and nothing behind.
 """
 
 from __future__ import annotations

@@ -3,6 +3,6 @@
     python -m tests.simulate --seeds 1000      that many seeds, and what was seen in them
     python -m tests.simulate --seed 12345      one of them again, step by step
 
-Law: a seed decides everything, so what fails once fails each time. The code of kissapi is the real one; what
+A seed decides everything, so what fails once fails each time. The code of kissapi is the real one; what
 lies below it is not: sockets, selector, clock, threads (network.py), or a whole transport (tests/wire.py).
 """

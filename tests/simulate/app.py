@@ -1,6 +1,6 @@
 """App: handlers of every temper, and a book of which of them have begun and ended.
 
-Law: each request has a number of its own, which its answer tells. Requests of one client begin in the order
+Each request has a number of its own, which its answer tells. Requests of one client begin in the order
 of their numbers, one at a time, and whatever has begun ends.
 """
 
@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from kissapi import Fail, Request, Response, Router, sleep, to_thread
-from kissapi.backends.loop import CancelledError
-from kissapi.router import Mount, Route
+from kissapi.backends.tasks import CancelledError
+from kissapi.routing.route import Route
+from kissapi.routing.router import Mount
 from tests.conformance.app import router as conformance
 
 EACH = 1000  # numbers of one client

@@ -1,6 +1,6 @@
 """Client: one client as the simulation knows it: what it said, what of that was read, what it was answered.
 
-Law: every byte the server writes is read here, at the moment it is written, by the letter of RFC 9112; an
+Every byte the server writes is read here, at the moment it is written, by the letter of RFC 9112; an
 answer that is not the next one due, an end that is not due and a byte behind the last one are failures.
 """
 

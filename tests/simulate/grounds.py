@@ -1,6 +1,6 @@
 """Grounds: where clients meet connections: over the fake transport of tests/wire.py, or in a whole Server.
 
-Law: both are driven by the same words, so one plan runs on either.
+Both are driven by the same words, so one plan runs on either.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kissapi import Request, Server, awaitables
-from kissapi.backends.loop import Task, running
+from kissapi import Request, Server
+from kissapi.backends import awaitables
+from kissapi.backends.loop import running
 from kissapi.backends.poll import READ
+from kissapi.backends.tasks import Task
+from kissapi.http.service import Service
 from kissapi.log import Log
-from kissapi.service import Service
+from kissapi.routing.dispatch import Dispatch
+from kissapi.server.listening import Bound, ListeningSockets
 from tests import wire
 from tests.simulate.network import FakeListener, FakeSocket, SimulatedLoop
 
@@ -110,8 +114,8 @@ class WireGround:
         self.loop.clock.now = 0.0
         self.service = Service(
             loop=self.loop,
-            spawn=partial(Task, self.loop),  # type: ignore[arg-type]
-            router=world.app.router,
+            spawn=partial(Task, self.loop),
+            dispatch=Dispatch(world.app.router, world.limits.max_body),
             parser_class=settings.parser_class,
             request_class=Request,
             limits=world.limits,
@@ -264,7 +268,6 @@ class ServerGround:
             logger=Silent(),  # type: ignore[arg-type]
             **settings.limits,
         )
-        self.server._bind = lambda: [self.listener]  # type: ignore[method-assign]
         self.task: Any = None
 
     def _error(self, error: BaseException) -> None:
@@ -273,7 +276,8 @@ class ServerGround:
     def start(self) -> None:
         running.loop = self.loop
         try:
-            self.task = self.loop.create_task(self.server.run())
+            bound = Bound(self.server.addresses[0], [self.listener], None)  # type: ignore[list-item]
+            self.task = self.server.begin(listening=ListeningSockets([bound])).life
         finally:
             running.loop = None
         service = self.server.service
@@ -371,7 +375,7 @@ class ServerGround:
 
 
 def _hooks(*arguments: Any) -> tuple[Any, Any]:
-    """Have async generators finished by a loop, or by whoever did it before; gives who did it until now."""
+    """Have async generators finished by a loop, or by what did it before; gives what did it until now."""
     before = sys.get_asyncgen_hooks()
     if len(arguments) == 1:
         sys.set_asyncgen_hooks(finalizer=arguments[0]._finish_generator)

@@ -1,6 +1,6 @@
 """Network: sockets, a selector, a clock and worker threads for the loop of our own, all of them made of dice.
 
-Law: what the kernel may do is done here: it takes a part of what is sent, tells of sockets in any order and
+What the kernel may do is done here: it takes a part of what is sent, tells of sockets in any order and
 of some of them only, forgets what was on its way when one side resets. What it never does is not done.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from kissapi.backends import selectors as backend
 from kissapi.backends.loop import Loop, running
 from kissapi.backends.poll import READ, WRITE
-from kissapi.threads import Threads
+from kissapi.backends.threads import Threads
 
 
 class FakeSocket:
@@ -231,10 +231,10 @@ class SimulatedLoop(Loop):
 
     def __init__(self, world: Any, dice: random.Random) -> None:
         super().__init__()
-        self._close()  # gives back what it has of the kernel's
+        self.close()  # gives back what it has of the kernel's
         self._closed = False
         self._poll: Any = FakePoll(dice)
-        self._bell: Any = SimpleNamespace(send=lambda data: None)
+        self._wake_writer: Any = SimpleNamespace(send=lambda data: None)
         self.time: Any = lambda: world.now
 
     def next_time(self) -> float:

@@ -1,6 +1,6 @@
 """Plan: what happens in one run, step by step, made of a seed before it begins.
 
-Law: a step says all there is to say about it and makes sense in any state, so a plan is still one with some
+A step says all there is to say about it and makes sense in any state, so a plan is still one with some
 of its steps left out. That is how the shortest one that fails is found.
 """
 
@@ -10,7 +10,7 @@ import random
 from typing import Any, NamedTuple
 
 from kissapi import HttpParser
-from kissapi.pure import PureHttpParser
+from kissapi.http.pure import PureHttpParser
 from tests.simulate.app import EACH
 from tests.simulate.traffic import Item, item
 

@@ -1,6 +1,6 @@
 """Traffic: what a client says, and what it may expect to hear.
 
-Law: offsets count the bytes of one client from the first it ever sent.
+Offsets count the bytes of one client from the first it ever sent.
 """
 
 from __future__ import annotations

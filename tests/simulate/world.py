@@ -1,6 +1,6 @@
 """World: one run of a plan: what happens, and the laws that hold after each step.
 
-Law: the first failure ends a run. The laws are in `check` and `check_end`, and in client.py those of bytes.
+The first failure ends a run. The laws are in `check` and `check_end`, and in client.py those of bytes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from kissapi import awaitables, core
+from kissapi import core
+from kissapi.backends import awaitables
 from kissapi.backends import selectors as backend
-from kissapi.connection import Connection
 from kissapi.core import BUSY, CLOSED, CLOSING, IDLE, LEGAL, STREAMING
 from kissapi.core.connection import BATCH
-from kissapi.limits import Limits
+from kissapi.http.connection import Connection
+from kissapi.http.limits import Limits
+from kissapi.server import assembly as server
 from tests import wire
 from tests.simulate.app import App
 from tests.simulate.client import Client
@@ -29,7 +31,7 @@ from tests.simulate.plan import Plan, Step
 from tests.simulate.traffic import NEVER as UNANSWERED
 
 MOST_WRITTEN = 200_100 + 1000  # the largest answer, and its head
-_state: Any = core.Connection.__dict__["state"]
+_state: Any = core.Connection.state
 
 
 class Failed(Exception):
@@ -142,7 +144,7 @@ class World:
             for where, name, stand_in in (
                 (wire, "Connection", Watched),
                 (wire, "FakeTransport", WireTransport),
-                (backend, "Connection", Watched),
+                (server, "Connection", Watched),
                 (backend, "Transport", SimulatedTransport),
                 (awaitables, "threads", self.threads),
                 (sys, "unraisablehook", lambda it: self.fail(f"unraisable: {it.exc_value!r} {it.object!r}")),
@@ -334,7 +336,7 @@ class World:
         law(connection.reading == reading, "is wrong about reading")
         late = 2 * service._period + 1e-6  # a deadline may come late, by a tick, but not by more
         waited = self.now - connection.since
-        blocked = not connection.writable or (state is CLOSING and connection.owed)
+        blocked = not connection.writable or (state is CLOSING and connection.unsent)
         law(
             not blocked or waited <= self.limits.write_timeout + late,
             f"waits {waited} s for what is not taken",
@@ -358,7 +360,7 @@ class World:
                     came = client.arrivals[-1][1] if client.arrivals else 0.0
                     silence = self.now - max(came, connection.since)
                     law(silence <= self.limits.body_timeout + late, f"hears nothing for {silence} s")
-                    patience = self.limits.body_timeout + connection.request._fed / self.limits.body_rate
+                    patience = self.limits.body_timeout + connection.request._received / self.limits.body_rate
                 law(waited <= patience + late, f"waits {waited} s for the rest, more than {patience}")
             elif connection.writable and not self.stopping:
                 law(waited <= self.limits.idle_timeout + late, f"waits {waited} s for a request")

@@ -14,8 +14,10 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from kissapi import Request, Response, Router, Server, codec, sleep, sockets
-from kissapi.limits import Limits
+from kissapi import Request, Response, Router, Server, sleep
+from kissapi.http import uri
+from kissapi.http.limits import Limits
+from kissapi.net import sockets
 
 router = Router()
 hooked = Router()
@@ -89,7 +91,7 @@ async def query(req: Request) -> int:
 
 @router.post("/form")
 async def form(req: Request) -> int:
-    return len(codec.decode_query(req.text, Limits.max_query))
+    return len(uri.decode_query(req.text, Limits.max_query))
 
 
 @router.post("/json")

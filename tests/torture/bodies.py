@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import time
 
-from tests.torture.client import connect, read_all, status
+from tests.peer import read_all
+from tests.torture.client import connect, status
 from tests.torture.scale import MIB, Scale
 from tests.torture.victim import Victim
 

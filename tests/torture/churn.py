@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.torture.client import GET, ask, connect, get, post, read_all, reset, status
-from tests.torture.victim import Victim, until
+from tests.peer import GET, ask, read_all, reset
+from tests.torture.client import connect, get, post, status
+from tests.torture.victim import Victim, time_until
 
 if TYPE_CHECKING:
     from tests.torture.scale import Scale
@@ -78,7 +79,7 @@ def churn(backend: str, scale: Scale) -> str:
         asked = time.monotonic() - start
         by_connection, grown_too = slope(victim, scale.connections, open_and_close)
         opened = time.monotonic() - start - asked
-        until(lambda: victim.descriptors() <= descriptors, "no descriptor is left")
+        time_until(lambda: victim.descriptors() <= descriptors, "no descriptor is left")
         left = victim.descriptors() - descriptors
         with connect(victim.port) as sock:
             cycles = int(ask(sock, get("/cycles")).rpartition(b"\r\n")[2])

@@ -16,8 +16,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tests.torture.client import GET, ask, connect, get, status
-from tests.torture.victim import Victim, until
+from tests.peer import GET, ask
+from tests.torture.client import connect, get, status
+from tests.torture.victim import Victim, time_until
 
 if TYPE_CHECKING:
     from tests.torture.scale import Scale
@@ -45,7 +46,7 @@ class Client:
         self.got = b""
 
     def drip(self) -> None:
-        """One byte more, of those who send."""
+        """One byte more, of each client that sends."""
         if self.kind in ("head", "body") and self.end is None:
             try:
                 self.sock.send(b"x")
@@ -118,7 +119,7 @@ def crowds(backend: str, scale: Scale) -> str:
             for kind in COST:
                 before = victim.memory()
                 clients += [Client(kind, victim.port) for _ in range(crowd)]
-                until(lambda: victim.descriptors() >= base + len(clients), "all are accepted")  # noqa: B023
+                time_until(lambda: victim.descriptors() >= base + len(clients), "all are accepted")  # noqa: B023
                 time.sleep(seconds / 40)
                 costs[kind] = (victim.memory() - before) // crowd
             slack = 1 << 21  # of the allocator: it takes memory from the system in arenas of 1 MiB

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tests.torture.client import ask, connect, get, post, status
+from tests.peer import ask
+from tests.torture.client import connect, get, post, status
 from tests.torture.scale import MIB, Scale
 from tests.torture.victim import Victim
 

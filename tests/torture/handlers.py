@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tests.peer import ask, read_all
 from tests.torture.app import RAISED, RESULTS
-from tests.torture.client import ask, connect, get, read_all, status
+from tests.torture.client import connect, get, status
 from tests.torture.victim import Victim
 
 if TYPE_CHECKING:

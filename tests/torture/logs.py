@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from tests.torture.client import GET, ask, connect, status
-from tests.torture.victim import ROOT, command
+from tests.peer import GET, ask
+from tests.places import ROOT
+from tests.torture.client import connect, status
+from tests.torture.victim import command
 
 if TYPE_CHECKING:
     from tests.torture.scale import Scale

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.torture.client import ask, connect, get, post, read_all, reset, status
-from tests.torture.victim import Victim, until
+from tests.peer import ask, read_all, reset
+from tests.torture.client import connect, get, post, status
+from tests.torture.victim import Victim, time_until
 
 if TYPE_CHECKING:
     from tests.torture.scale import Scale
@@ -61,13 +62,17 @@ def resets(backend: str, scale: Scale) -> str:
         socks = [connect(victim.port) for _ in range(number)]
         for sock in socks:
             sock.sendall(get("/patient"))
-        until(lambda: victim.counts()["patient"] == number, "the handlers are at work")
+        time_until(lambda: victim.counts()["patient"] == number, "the handlers are at work")
         for sock in socks:
             reset(sock)
-        took = until(lambda: victim.counts()["cancelled"] == number, "they are cancelled, `finally` and all")
-        until(lambda: victim.descriptors() <= base, "no descriptor is left")
+        took = time_until(
+            lambda: victim.counts()["cancelled"] == number, "they are cancelled, `finally` and all"
+        )
+        time_until(lambda: victim.descriptors() <= base, "no descriptor is left")
         # Not each of them has begun: a reset behind a request may take it away before it is read.
-        until(lambda: (seen := victim.counts())["closed"] == seen["opened"] > 0, "every generator is closed")
+        time_until(
+            lambda: (seen := victim.counts())["closed"] == seen["opened"] > 0, "every generator is closed"
+        )
         time.sleep(0.05)
     left = victim.output.count("GET /patient → client left")
     assert left == number, f"{left} lines of {number} say that the client left"

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.served import Served
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.places import ROOT
+from tests.serving import Served
 
 
 def command(backend: str, **options: Any) -> list[str]:
@@ -52,7 +51,7 @@ class Victim(Served):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def until(fact: Callable[[], Any], what: str, seconds: float = 10) -> float:
+def time_until(fact: Callable[[], Any], what: str, seconds: float = 10) -> float:
     """Wait for `fact`; the seconds that took. Raises AssertionError that names `what`."""
     start = time.monotonic()
     while not fact():

@@ -1,4 +1,4 @@
-"""Testing: a client that asks a router directly: no sockets, no threads, and a clock of its own.
+"""Testing: a client that asks a router directly, without sockets and threads, by a clock of its own.
 
     from kissapi.extras.testing import Client
 
@@ -8,15 +8,14 @@
         assert answer.status == 200
         assert answer.json == {"double": 42}
 
-Between client and handler everything is the real thing, from bytes to bytes. Time is not: it goes on only
-while all that is under way waits for it. So a handler that sleeps for an hour answers at once,
-`client.wait(3600)` lets an hour pass, and a test comes out the same each time. Plain `def` handlers are
-called in the thread of the test. On `backend="selectors"` nothing of asyncio is imported; on
-`backend="asyncio"` handlers may await what is asyncio's, in the same time. It runs a loop of its own: use it
-in a plain `def`.
+Between client and handler everything is real, from bytes to bytes. Time is not: it passes only while
+everything waits for it. So a handler that sleeps for an hour answers at once, `client.wait(3600)` lets an
+hour pass, and the result of a test is always the same. Plain `def` handlers are called in the thread of the
+test. On `backend="selectors"` asyncio is not imported; on `backend="asyncio"` handlers may await anything of
+asyncio, in the same virtual time. The client runs a loop of its own: use it in a plain `def`.
 
 A thread that the app has started itself, as aiosqlite does, gets half a second of real time before virtual
-time goes on. For what takes longer there is `Client(app, clock="real")`, where a second takes a second.
+time passes. For what takes longer there is `Client(app, clock="real")`, where a second takes a second.
 """
 
 from kissapi.extras.testing.answer import Answer

@@ -1,7 +1,7 @@
-"""Fake time for asyncio: its own loop, over a selector that moves the clock on instead of waiting.
+"""FakeAsyncioLoop: asyncio's own loop over a selector that advances the clock instead of waiting.
 
-Law: nothing waits but for descriptors that a handler itself has had the loop watch, and for threads (see
-`kissapi.extras.testing.clock`): those are real, and so is the time it takes them.
+It waits only for descriptors that a handler has had the loop watch, and for threads (see
+`kissapi.extras.testing.clock`): those are real, and so is the time that they take.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import selectors
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
-from kissapi.extras.testing.loop import count, is_tick
+from kissapi.extras.testing.loop import count, is_tick, never
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -22,20 +22,20 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class FakeAsyncioLoop(asyncio.SelectorEventLoop):
-    """asyncio's loop, spoken to like `kissapi.extras.testing.loop.FakeLoop`."""
+    """asyncio's loop with the methods of `kissapi.extras.testing.loop.FakeLoop`."""
 
     _scheduled: list[Any]  # asyncio's own heap of timers
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.done: Callable[[], bool] = _never
+        self.done: Callable[[], bool] = never
         self.end = self.now
-        self.turns = 0  # at this moment
+        self.turns = 0  # at the present moment of the clock
         self.error: BaseException | None = None
-        selector = Clockwork(self)
+        selector = FakeSelector(self)
         super().__init__(selector)
         selector.own = len(selector.get_map())
-        self.set_exception_handler(_keep)
+        self.set_exception_handler(_keep_error)
 
     @property
     def now(self) -> float:
@@ -52,7 +52,7 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
 
     def advance(self, seconds: float) -> None:
         """Let time pass, timer by timer."""
-        self.run_until(_never, self.now + seconds)
+        self.run_until(never, self.now + seconds)
 
     def run_until(self, done: Callable[[], bool], end: float) -> None:
         """Run until `done()`; while nothing is due, time passes, but not beyond `end`."""
@@ -61,7 +61,7 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
         try:
             self.run_forever()
         finally:
-            self.done = _never
+            self.done = never
             error, self.error = self.error, None
         if error is not None:
             raise error
@@ -69,10 +69,14 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
     def do(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call `function` in the loop, then run everything that is due now."""
         self.call_soon(function, *arguments)
-        self.run_until(_never, self.now)
+        self.run()
+
+    def run(self) -> None:
+        """Run everything that is due now."""
+        self.run_until(never, self.now)
 
     def close(self) -> None:
-        """Cancel what is still under way, and run it no more."""
+        """Cancel the tasks that are not done; then the loop runs no more."""
         if not self.is_closed() and asyncio._get_running_loop() is None:
             for task in asyncio.all_tasks(self):
                 task.cancel()
@@ -80,7 +84,7 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
         super().close()
 
     def submit(self, call: Callable[[], None]) -> None:
-        """What is meant for a worker thread is done here and now; as there, no loop runs for it."""
+        """Call what is meant for a worker thread now; as in a thread, no loop is running for it."""
         asyncio._set_running_loop(None)
         try:
             call()
@@ -90,7 +94,7 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """`asyncio.to_thread` and the like: the same."""
+        """As `submit`, for `asyncio.to_thread` and the like."""
         future = self.create_future()
 
         def call() -> None:
@@ -103,8 +107,8 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
         return future
 
 
-class Clockwork(selectors.DefaultSelector):
-    """A selector of a loop that moves its clock on where others wait."""
+class FakeSelector(selectors.DefaultSelector):
+    """A selector that advances the clock of its loop where others wait."""
 
     own = 0  # descriptors of the loop itself
 
@@ -138,20 +142,16 @@ class Clockwork(selectors.DefaultSelector):
         return self.came
 
     def _wait(self, seconds: float) -> bool:
-        """Wait for descriptors and other threads: whether anything has come."""
+        """Wait for descriptors and other threads; gives whether anything has come."""
         self.came = super().select(seconds)
         return bool(self.came)
 
 
-def _keep(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What a callback raises is a mistake that a test should see; the rest asyncio logs."""
+def _keep_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Raise in the test what a callback has raised; let asyncio log the rest."""
     assert isinstance(loop, FakeAsyncioLoop)
     if "handle" in context:
         loop.error = context.get("exception")
         loop.stop()
     else:
         loop.default_exception_handler(context)
-
-
-def _never() -> bool:
-    return False

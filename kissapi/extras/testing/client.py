@@ -1,69 +1,50 @@
-"""Client: asks a router, in a time of its own.
+"""Client: asks the routes of an app, in a time of its own.
 
-Law: the loop runs only while a test waits for something, and virtual time goes on only while nothing else is
-to do.
+It composes requests and keeps cookies. The network runs the loop, only while a test waits for something.
 """
 
 from __future__ import annotations
 
-import io
 import re
-import sys
-import weakref
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from copy import copy
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
-from urllib.parse import quote, urlencode
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
 
-from kissapi import codec
-from kissapi.awaitables import running_loop
-from kissapi.extras.testing.answer import Answer, Body, Line, framed
-from kissapi.extras.testing.clock import Clock, make_clock
-from kissapi.extras.testing.jar import Jar
-from kissapi.extras.testing.loop import FakeLoop
-from kissapi.extras.testing.wire import PEER
-from kissapi.headers import Headers, is_token
-from kissapi.limits import Limits
-from kissapi.log import Log
-from kissapi.router import Router
+from kissapi.backends.handlers import result_of
+from kissapi.backends.threads import copy_context
+from kissapi.extras.testing.answer import Answer
+from kissapi.extras.testing.clock import make_clock
+from kissapi.extras.testing.cookies import CookieJar
+from kissapi.extras.testing.network import Network
+from kissapi.extras.testing.request import choose_body, encode_body, encode_head, encode_target
+from kissapi.extras.testing.transport import PEER
+from kissapi.http.headers import Headers
+from kissapi.routing.router import Router
 from kissapi.server import BACKENDS, Server
-from kissapi.threads import copy_context
+from kissapi.server.assembly import make_service
 
 if TYPE_CHECKING:
+    from kissapi.extras.testing.request import Body, Fields, Options, Query
     from kissapi.extras.testing.websocket import WebSocket
-    from kissapi.request import Request
-    from kissapi.service import Service
-
-Fields = Mapping[str, str] | Iterable[tuple[str, str]]
-Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
+    from kissapi.http.request import Request
+    from kissapi.http.service import Service
 
 _PORT = re.compile(":[0-9]*$")
-_COLOUR = re.compile("\x1b\\[[0-9;]*m")
-
-
-class Options(TypedDict, total=False):
-    """Of every request; see `Client.stream`."""
-
-    headers: Fields
-    body: Body | None
-    json: Any
-    form: Query | None
-    query: Query | None
 
 
 class Client:
-    """A client of a router, or of a `Server`, whose routes, parser and limits are used then.
+    """A client of a router, or of a `Server` with its routes, parser and limits.
 
-    `backend` is "asyncio" or "selectors"; by default that of the server, else asyncio. `headers` go along
-    with every request. `client` is the address handlers see, `scheme` "http" or "https"; over http no cookie
-    that is `Secure` is kept. `parser_class`, `request_class` and `limits` are those of `Server`. Routes are
+    `backend` is "asyncio" or "selectors"; by default the server's, else asyncio. `headers` are sent with
+    every request. `client` is the address that handlers see, `scheme` "http" or "https"; over http, `Secure`
+    cookies are not kept. `parser_class`, `request_class` and `limits` are those of `Server`. Routes are
     compiled at the first request.
 
-    `clock` is "virtual" or "real". In virtual time nothing waits, but threads of the app's own get half a
-    second of real time before the clock goes on; in real time they are waited for as a server does.
+    `clock` is "virtual" or "real". In virtual time nothing waits, but threads that the app has started get
+    half a second of real time before the clock goes on; with the real clock a second takes a second.
 
-    As a context manager it calls what `server.on_start` and `server.on_stop` have registered.
-    Raises `ValueError` for another backend, scheme or clock, `TypeError` for what is no router and no server.
+    As a context manager it calls the functions of `server.on_start` and `server.on_stop`.
+    Raises `ValueError` for another backend, scheme or clock, `TypeError` for anything but a router or server.
 
         with Client(server, backend="selectors") as client:
             assert client.post("/users", json={"name": "ann"}).status == 201
@@ -91,20 +72,19 @@ class Client:
             raise ValueError(f'backend must be "asyncio" or "selectors", not {backend!r}')
         if scheme not in ("http", "https"):
             raise ValueError(f'scheme must be "http" or "https", not {scheme!r}')
-        self.server = copy(app)  # with changes; it is asked for its settings, and never started
-        self.server.parser_class = parser_class or app.parser_class
-        self.server.request_class = request_class or app.request_class
-        self.server.limits = Limits(**{**vars(app.limits), **limits})
-        self.server.backend, self.server.tls = self.backend, None
+        # It is asked for its settings, and never started. Its clients come over no socket, so not over TLS.
+        self.server = app.copy(
+            parser_class=parser_class or app.parser_class,
+            request_class=request_class or app.request_class,
+            backend=self.backend,
+            ssl=None,
+            **limits,
+        )
         self.headers = Headers(headers)
-        self.clock = make_clock(clock)
-        self.loop, self._spawn = _make_loop(self.backend, self.clock)
-        self._closer = weakref.finalize(self, self.loop.close)
-        self.cookies = Jar(self.loop.time, secure=scheme == "https")
-        self._facts = {"peername": client, "sslcontext": True if scheme == "https" else None}
-        self._book = io.StringIO()
-        self._service: Service | None = None
-        self._lines: list[Line] = []
+        facts = {"peername": client, "sslcontext": True if scheme == "https" else None}
+        self._network = Network(self.backend, make_clock(clock), partial(_make_service, self.server), facts)
+        self.clock, self.loop = self._network.clock, self._network.loop
+        self.cookies = CookieJar(self.loop.time, secure=scheme == "https")
 
     def __repr__(self) -> str:
         return f"<Client backend={self.backend!r}>"
@@ -143,8 +123,10 @@ class Client:
         """The whole answer to a request; the options are those of `stream`.
 
         Redirects are not followed: `client.get(answer.headers["location"])`. Cookies are kept. Raises
-        `ConnectionResetError` if the answer breaks off, `TimeoutError` if it does not come in an hour of
+        `ConnectionResetError` if the answer breaks off, `TimeoutError` if it does not come within an hour of
         virtual or half a minute of real time.
+
+            answer = client.request("PUT", "/users/7", json={"name": "ann"})
         """
         with self.stream(method, path, **options) as answer:
             answer.read()
@@ -161,24 +143,18 @@ class Client:
         form: Query | None = None,
         query: Query | None = None,
     ) -> Answer:
-        """An answer as soon as its head is there; the pieces of its body are taken one by one.
+        """An answer as soon as its head has come; its body can be read piece by piece.
 
-        The body of the request is text, bytes or pieces of them, which go out in chunks, as the server reads;
-        `json` or `form` is one that is made of a value; `json=None` is the body `null`. `query` is put behind
-        the path. In `query` and `form` a list is several values of one name. Leave the block, and the client
-        leaves.
+        `body` is text, bytes, or an iterator of them, which is sent in chunks as the server reads; `json` or
+        `form` makes the body of a value; `json=None` is the body `null`. `query` is added to the path. In
+        `query` and `form` a list is several values of one name. At the end of the block the client closes the
+        connection. Raises what `request` raises, `ValueError` for a wrong method or path, and `TypeError` for
+        a wrong body.
 
             with client.stream("GET", "/ticks") as answer:
                 assert next(iter(answer)) == b"tick"
         """
-        if not is_token(method):
-            raise ValueError(f'{method!r} is no method: "GET", "POST", …')
-        if not path.startswith("/") and path != "*":
-            raise ValueError(f'a path starts with a slash, not as {path!r} does: client.get("/users")')
-        # A fragment stays with the client (RFC 9110 §7.1): the path may come from a Location field.
-        target = quote(path.partition("#")[0], safe="%/:?[]@!$&'()*+,;=~")
-        if query is not None:
-            target += ("&" if "?" in target else "?") + _encode(query)
+        target = encode_target(path, query)
         fields = Headers(self.headers)
         given = Headers(headers)
         for name in given:
@@ -190,20 +166,11 @@ class Client:
         cookies = self.cookies.header(*origin)
         if cookies:
             fields.setdefault("cookie", cookies)
-        if sum((body is not None, json is not ..., form is not None)) > 1:
-            raise TypeError("a request has one body: body, json or form")
-        if json is not ...:
-            fields.setdefault("content-type", "application/json")
-            body = codec.to_json(json)
-        elif form is not None:
-            fields.setdefault("content-type", "application/x-www-form-urlencoded")
-            body = _encode(form)
-        chunks = framed(method, body, fields)
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name.title()}: {text}" for name, text in fields.lines())]
-        head = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
-        answer = Answer(self, method, path, head, chunks, waits="expect" in fields)
+        chunks = encode_body(method, choose_body(body, json, form, fields), fields)
+        head = encode_head(method, target, fields)
+        answer = Answer(self._network, method, path, head, chunks, expects="expect" in fields)
         for field in answer.headers.get_all("set-cookie"):
-            self.cookies.take(field, *origin)
+            self.cookies.store(field, *origin)
         return answer
 
     def websocket(
@@ -217,147 +184,63 @@ class Client:
         """
         from kissapi.extras.testing.websocket import WebSocket
 
-        return WebSocket(self, path, headers, subprotocols, query)
+        def ask(fields: Headers) -> Answer:
+            return self.stream("GET", path, headers=fields, query=query)
+
+        return WebSocket(self._network, path, ask, Headers(headers), subprotocols)
 
     def exchange(self, *chunks: bytes) -> bytes:
-        """All that a client gets who sends these bytes, each of `chunks` a read, and then ends its side."""
-        line = Line(self, room=float("inf"))
-        line.wire.send(*chunks).send_eof()
-        self._until(lambda: line.over, "exchange()")
-        line.leave()
-        return line.wire.received
+        """All that a client receives which sends these bytes, each of `chunks` a read, and ends its side."""
+        connection = self._network.connect(room=float("inf"))
+        connection.raw.send(*chunks).send_eof()
+        self._network.run_until(lambda: connection.over, "exchange()")
+        connection.leave()
+        return connection.raw.received
 
     # Time, and what happens beside requests
 
     def wait(self, seconds: float) -> None:
         """Let time pass: what is due by then is done."""
-        self._check_outside()
-        end = self.loop.now + seconds
-        while True:
-            self._push()
-            self.loop.run_until(self._can_push, end)
-            if not self._can_push():
-                return
+        self._network.wait(seconds)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """What `coroutine` returns, run in the loop of the handlers: `client.run(queue.put("news"))`."""
-        tasks: list[Any] = []
-        self._check_outside()
-        self.loop.do(lambda: tasks.append(self._spawn(coroutine)))
-        self._until(tasks[0].done, f"run({coroutine!r})")
-        return tasks[0].result()
+        """The result of `coroutine`, run in the loop of the handlers: `client.run(queue.put("news"))`."""
+        return self._network.run(coroutine)
 
     @property
     def log(self) -> list[str]:
-        """The lines that the server has logged, tracebacks of what was answered with 500 among them."""
-        self.service.log.flush()
-        return _COLOUR.sub("", self._book.getvalue()).splitlines()
+        """The lines that the server has logged, with the tracebacks of answers with status 500."""
+        return self._network.log.lines
 
     @property
     def service(self) -> Service:
-        """What stands for the server in here."""
-        if self._service is None:
-            service, _ = self.server._make_service(self.loop)
-            service.spawn, service.clock = self._spawn, self.loop.time
-            service.log, service.answered = Book(self._book), []
-            self._service = service
-        return self._service
+        """The service in place of the server's."""
+        return self._network.service
 
     def close(self) -> None:
-        """Leave: handlers still at work are cancelled."""
-        if self._closer.alive:
-            self._leave()
-            for task in tuple(self.service.background):
-                task.cancel()
-            self.wait(0)
-            self._closer()
+        """Close all connections, and cancel the handlers that are still at work."""
+        self._network.close()
 
     def __enter__(self) -> Client:
-        self.run(self._begin())
+        self.run(self._start())
         return self
 
-    async def _begin(self) -> None:
-        for function in self.server._on_start:
-            await _call(function)
-        self.service.context = copy_context()  # what they have set, all requests see
+    async def _start(self) -> None:
+        for function in self.server.start_hooks:
+            await result_of(function)
+        self.service.context = copy_context()  # all requests see the variables that they have set
 
     def __exit__(self, *_: object) -> None:
-        self._leave()
-        service = self.service
-        self.loop.run_until(lambda: not service.background, self.loop.now + service.limits.shutdown_timeout)
-        for function in reversed(self.server._on_stop):
+        self._network.leave()
+        self._network.drain()
+        for function in reversed(self.server.stop_hooks):
             try:
-                self.run(_call(function))
+                self.run(result_of(function))
             except Exception as error:
-                service.log.error(f"on_stop: {function!r} failed", error)
+                self.service.log.error(f"on_stop: {function!r} failed", error)
         self.close()
 
-    def _leave(self) -> None:
-        for line in tuple(self._lines):
-            line.leave()
 
-    def _until(self, done: Callable[[], bool], what: str, seconds: float | None = None) -> None:
-        """Run until `done()`. Raises `TimeoutError` if that takes longer than `seconds`."""
-        self._check_outside()
-        patience = self.clock.patience if seconds is None else seconds
-        end = self.loop.now + patience
-        while True:
-            self._push()
-            if done():
-                return
-            if self.loop.now >= end:
-                raise TimeoutError(
-                    f"{what}: nothing has come of it in {patience:g} s of the clock of the client: does the "
-                    f"handler wait for something that never comes?{self.clock.hint}"
-                )
-            self.loop.run_until(lambda: done() or self._can_push(), end)
-
-    def _push(self) -> None:
-        for line in tuple(self._lines):
-            line.push()
-
-    def _can_push(self) -> bool:
-        return any(line.can_push() for line in self._lines)
-
-    def _check_outside(self) -> None:
-        try:
-            running_loop()
-        except RuntimeError:
-            return
-        raise RuntimeError("a Client runs a loop of its own, and one runs here: use it in a plain def")
-
-
-class Book(Log):
-    """The log of a server that is not there. Errors go to standard error, too: a failed test shows them."""
-
-    def _line(self, level: str, text: str) -> None:
-        super()._line(level, text)
-        if level == "ERROR":
-            print(text, file=sys.stderr)
-
-
-def _encode(pairs: Query) -> str:
-    """Names and values as a form and a query have them; a list is several values of one name."""
-    pairs = list(pairs.items() if isinstance(pairs, Mapping) else pairs)
-    for name, value in pairs:
-        if value is None:
-            raise TypeError(f'{name!r} is None, which no query and no form can say: leave it out, or send ""')
-    return urlencode(pairs, doseq=True)
-
-
-async def _call(function: Callable[[], Any]) -> None:
-    outcome = function()
-    if hasattr(outcome, "__await__"):
-        await outcome
-
-
-def _make_loop(backend: str, clock: Clock) -> tuple[Any, Callable[[Coroutine[Any, Any, Any]], Any]]:
-    """A loop in a time of its own, and what makes a task in it."""
-    if backend == "selectors":
-        loop = FakeLoop(clock)
-        return loop, loop.create_task
-    from kissapi.backends.asyncio import spawner
-    from kissapi.extras.testing.asyncio import FakeAsyncioLoop
-
-    asyncio_loop = FakeAsyncioLoop(clock)
-    return asyncio_loop, spawner(asyncio_loop)
+def _make_service(server: Server, loop: Any) -> Service:
+    service, _ = make_service(server.settings, loop)
+    return service

@@ -1,12 +1,12 @@
-"""Clock: the time that the loop of a client goes by: virtual, or real.
+"""Clock: the time of the client's loop: virtual, or real.
 
-Law: virtual time goes on only while the loop has nothing to do, and then at once.
+Virtual time passes only while the loop has nothing to do, and then at once.
 
-What descriptors bring, the selector sees. What a thread of the app's own is about to bring (aiosqlite has
-one for each connection) shows nowhere: a thread sleeps because it is idle, or because it has not yet woken
-for what was put in its queue a moment ago. If virtual time just went on, a timeout of an hour would strike
-before that thread had taken its first step. So where there are such threads, they get a moment of real time
-before the clock goes on, once after each step that the app takes. Where there are none, nothing waits.
+The selector sees events of descriptors. It cannot see what a thread of the app (aiosqlite has one for each
+connection) is about to do: the thread sleeps because it is idle, or because it has not yet woken for what was
+put in its queue a moment ago. If virtual time simply passed, a timeout of an hour would strike before that
+thread had taken its first step. So where there are such threads, they get a moment of real time before the
+clock goes on, once after each step of the app. Where there are none, nothing waits.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from weakref import WeakSet
 # pays it for each virtual sleep, but only while a thread of the app is alive.
 GRACE = 0.5
 
-Wait = Callable[[float], bool]  # waits so many real seconds at most: whether something came from outside
+Wait = Callable[[float], bool]  # waits at most so many real seconds; gives whether something has come
 
-# Threads that have called a loop of a client before: those of an executor of a module outlive the client
-# that they were started for, and serve the next.
+# Threads that have called the loop of a client before: those of an executor in a module outlive the client
+# that they were started for, and serve the next one.
 _callers: WeakSet[threading.Thread] = WeakSet()
 
 
 class Clock:
-    """That of the machine: what comes from anywhere is waited for, and every second takes a second."""
+    """The real clock: every second takes a second."""
 
-    patience = 30.0  # seconds after which an answer will never come
-    hint = ""  # what to try then
+    patience = 30.0  # seconds that a test waits for an answer
+    hint = ""  # what to try after that
 
     def time(self) -> float:
         return time.monotonic()
 
     def stepped(self) -> None:
-        """The app has had a turn: it may have handed something to a thread."""
+        """The app has had a turn: it may have given a thread something to do."""
 
     def called(self) -> None:
-        """The loop is called from outside, by this thread."""
+        """This thread, not the loop's, has called the loop."""
 
     def go_on(self, until: float, wait: Wait, *, watched: bool) -> None:
-        """Go on to `until`; less far if something comes from outside. `watched`: the app has descriptors."""
+        """Advance to `until`, or less if something comes from outside. `watched`: the app has descriptors."""
         wait(until - self.time())
 
 
 class VirtualClock(Clock):
-    """One that a test moves."""
+    """A clock that the loop moves."""
 
     patience = 3600.0
     hint = f' For a thread of its own, which gets {GRACE} s of real time: Client(app, clock="real").'
@@ -56,8 +56,8 @@ class VirtualClock(Clock):
     def __init__(self) -> None:
         self.now = 1000.0
         self._home = threading.current_thread()
-        self._before = WeakSet(threading.enumerate())  # those of test runners and debuggers among them
-        self._silent = False  # since the last step of the app its threads have had their moment
+        self._before = WeakSet(threading.enumerate())  # with those of test runners and debuggers
+        self._silent = False  # the threads have had their moment since the last step of the app
 
     def time(self) -> float:
         return self.now
@@ -72,7 +72,7 @@ class VirtualClock(Clock):
 
     def go_on(self, until: float, wait: Wait, *, watched: bool) -> None:
         seconds = until - self.now
-        if watched:  # descriptors are real, and so is the time it takes them
+        if watched:  # descriptors are real, and so is the time that they take
             start = time.monotonic()
             came = wait(seconds)
             self.now += min(seconds, time.monotonic() - start) if came else seconds
@@ -89,7 +89,7 @@ class VirtualClock(Clock):
 
 
 def make_clock(kind: str) -> Clock:
-    """The clock of that name. Raises `ValueError` for another."""
+    """The clock of the name `kind`. Raises `ValueError` for an unknown name."""
     if kind not in ("virtual", "real"):
         raise ValueError(f'clock must be "virtual" or "real", not {kind!r}')
     return VirtualClock() if kind == "virtual" else Clock()

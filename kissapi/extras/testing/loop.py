@@ -1,6 +1,6 @@
-"""Loop: kissapi's own loop without sockets, and with a clock that a test moves if it is not a real one.
+"""FakeLoop: kissapi's own loop without sockets and threads, by the clock of a test.
 
-Law: no socket, no thread. What is due now is done at once.
+`FakeAsyncioLoop` is the same on asyncio. `RawClient` and `Network` drive either of them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
-from kissapi.backends.loop import Future, Task, Timer, running
+from kissapi.backends.loop import Timer, running
+from kissapi.backends.tasks import Future, Task
 from kissapi.extras.testing.clock import Clock, VirtualClock
-from kissapi.service import Service
+from kissapi.http.service import Service
 
-MANY = 1_000_000  # calls at one moment: a second of them
+MANY = 1_000_000  # calls at one moment of the clock: they take about a second
 
 
 def count(turns: int) -> int:
-    """One more. Raises `RuntimeError` for so many that there will be no end."""
+    """One turn more. Raises `RuntimeError` for so many that the app must be in an endless loop."""
     if turns == MANY:
         raise RuntimeError(
             f"{MANY:,} steps, and nothing has waited: something in the app goes round and round; "
@@ -33,20 +34,20 @@ def count(turns: int) -> int:
 
 
 def is_tick(callback: Callable[..., object] | None) -> bool:
-    """Whether it is the tick of the service, which runs nothing of the app."""
+    """Whether it is the tick of the service, which runs no code of the app."""
     return isinstance(getattr(callback, "__self__", None), Service)
 
 
 class FakeLoop:
-    """The words of kissapi's own loop, with a clock that stands still while there is anything to do."""
+    """The methods of kissapi's own loop; time stands still while anything is to be done."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or VirtualClock()
         self.calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self.timers: list[tuple[float, int, Timer]] = []
         self.order = itertools.count()
-        self.tasks: WeakSet[Task] = WeakSet()  # that were made by `create_task`
-        self.bell = threading.Event()  # of other threads
+        self.tasks: WeakSet[Task] = WeakSet()  # those of `create_task`
+        self.called = threading.Event()  # by another thread
 
     @property
     def now(self) -> float:
@@ -56,10 +57,10 @@ class FakeLoop:
         return self.clock.time()
 
     def create_future(self) -> Future:
-        return Future(self)  # type: ignore[arg-type]
+        return Future(self)
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any], context: Any = None) -> Task:
-        task = Task(self, coroutine, context)  # type: ignore[arg-type]
+        task = Task(self, coroutine, context)
         self.tasks.add(task)
         return task
 
@@ -69,7 +70,7 @@ class FakeLoop:
     def call_soon_threadsafe(self, callback: Callable[..., object], *arguments: Any) -> None:
         self.clock.called()
         self.calls.append((callback, arguments))
-        self.bell.set()
+        self.called.set()
 
     def call_later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> Timer:
         timer = Timer(self.now + seconds, callback, arguments)
@@ -77,7 +78,11 @@ class FakeLoop:
         return timer
 
     def run(self) -> None:
-        """Everything that is due now."""
+        """Run everything that is due now."""
+        with self.running():
+            self._run_due()
+
+    def _run_due(self) -> None:
         turns = 0
         while self.calls:
             turns = count(turns)
@@ -85,7 +90,7 @@ class FakeLoop:
 
     def advance(self, seconds: float) -> None:
         """Let time pass, timer by timer."""
-        self.run_until(_never, self.now + seconds)
+        self.run_until(never, self.now + seconds)
 
     def run_until(self, done: Callable[[], bool], end: float) -> None:
         """Run until `done()`; while nothing is due, time passes, but not beyond `end`."""
@@ -111,20 +116,20 @@ class FakeLoop:
                     return
 
     def _wait(self, seconds: float) -> bool:
-        """Wait for another thread: whether one has called."""
-        came = self.bell.wait(seconds)
-        self.bell.clear()
+        """Wait for another thread; gives whether one has called."""
+        came = self.called.wait(seconds)
+        self.called.clear()
         return came
 
     def do(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call `function` in the loop, then run everything that is due now."""
         with self.running():
             function(*arguments)
-            self.run()
+            self._run_due()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """In this block it is the loop that runs here."""
+        """In this block this is the running loop."""
         before, running.loop = running.loop, self  # type: ignore[assignment]
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(finalizer=self._finish_generator)
@@ -135,7 +140,7 @@ class FakeLoop:
             running.loop = before
 
     def submit(self, call: Callable[[], None]) -> None:
-        """What is meant for a worker thread is done here and now; as there, no loop runs for it."""
+        """Call what is meant for a worker thread now; as in a thread, no loop is running for it."""
         before, running.loop = running.loop, None
         try:
             call()
@@ -143,21 +148,22 @@ class FakeLoop:
             running.loop = before
 
     def close(self) -> None:
-        """Cancel what is still under way, and run it no more."""
+        """Cancel the tasks that are not done; then the loop runs no more."""
         with self.running():
             for task in tuple(self.tasks):
                 task.cancel()
-            self.run()
+            self._run_due()
         self.timers.clear()
 
     def _call(self, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         callback(*arguments)
-        del callback, arguments  # an error may hold this frame: no cycle by way of it
+        del callback, arguments  # an error may hold this frame: no cycle by it
 
     def _finish_generator(self, generator: Any) -> None:
-        """Nobody goes on with an async generator: its `finally` blocks run in the loop."""
+        """An async generator was dropped before its end: run its `finally` blocks in the loop."""
         self.call_soon(self.create_task, generator.aclose())
 
 
-def _never() -> bool:
+def never() -> bool:
+    """For `run_until`: up to its end."""
     return False

@@ -1,31 +1,31 @@
-"""A WebSocket of the client that tests have (RFC 6455). It needs wsproto.
+"""WebSocket: a WebSocket of the client (RFC 6455). It needs wsproto.
 
-Law: it keeps the rules of a browser: pings are answered and a close is answered, whether a test reads or not.
+It behaves as a browser: pings and a close are answered, whether the test reads or not.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from wsproto.connection import Connection as Frames
 from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from wsproto.utilities import generate_accept_token, generate_nonce
 
-from kissapi.extras.websocket import BROKEN, NO_CODE, NORMAL, Closed
-from kissapi.extras.websocket_deflate import Payloads
-from kissapi.headers import Headers
+from kissapi.extras.websocket import BROKEN, NORMAL, Closed
+from kissapi.extras.websocket.payload_codec import PayloadCodec
 
 if TYPE_CHECKING:
     from kissapi.extras.testing.answer import Answer
-    from kissapi.extras.testing.client import Client, Fields, Query
+    from kissapi.extras.testing.network import Network
+    from kissapi.http.headers import Headers
 
 
 class Refused(Exception):
-    """The server answered something else than 101; `answer` is what."""
+    """The server has refused the handshake: `answer` is not a 101."""
 
     def __init__(self, answer: Answer) -> None:
         try:
@@ -37,26 +37,30 @@ class Refused(Exception):
 
 
 class WebSocket:
-    """What `client.websocket(path)` gives; as a context manager it is closed at the end, and waits for that.
+    """The result of `client.websocket(path)`; as a context manager it is closed at the end of the block.
 
-    `answer` is that to the handshake, `subprotocol` the one that was agreed on, or None. `close_code` and
-    `close_reason` are what the server has said at the end, 1006 if nothing; None while it is open.
+    `answer` is the answer to the handshake, `subprotocol` the one that was agreed on, or None. `close_code`
+    and `close_reason` are those of the server's close; 1006 if it sent none; None while it is open.
     """
 
     def __init__(
-        self, client: Client, path: str, headers: Fields, subprotocols: Iterable[str], query: Query | None
+        self,
+        network: Network,
+        path: str,
+        ask: Callable[[Headers], Answer],
+        fields: Headers,
+        subprotocols: Iterable[str],
     ) -> None:
         self.subprotocol: str | None = None
         self.close_code: int | None = None
         self.close_reason = ""
-        self._client = client
+        self._network = network
         self._path = path
         self._messages: deque[str | bytes] = deque()
         self._parts: list[Any] = []
-        self._payloads = Payloads(sys.maxsize)  # as they are, for its close codes
+        self._payloads = PayloadCodec(sys.maxsize)  # without compression: for its close codes
         self._frames = Frames(ConnectionType.CLIENT, [self._payloads])
         key = generate_nonce()
-        fields = Headers(headers)
         fields.setdefault("upgrade", "websocket")
         fields.setdefault("connection", "Upgrade")
         fields.setdefault("sec-websocket-version", "13")
@@ -64,7 +68,7 @@ class WebSocket:
         offered = ", ".join(subprotocols)
         if offered:
             fields.setdefault("sec-websocket-protocol", offered)
-        self.answer = client.stream("GET", path, headers=fields, query=query)
+        self.answer = ask(fields)
         if self.answer.status != 101:
             with self.answer:
                 raise Refused(self.answer)
@@ -73,7 +77,7 @@ class WebSocket:
             self.answer.close()
             raise ValueError(f"{self.answer!r} has a wrong Sec-WebSocket-Accept")
         self.subprotocol = self.answer.headers.get("sec-websocket-protocol")
-        self._line, rest = self.answer.hand_over(self._feed)
+        self._connection, rest = self.answer.hand_over(self._feed)
         self._feed(rest)
 
     def __repr__(self) -> str:
@@ -85,15 +89,15 @@ class WebSocket:
         if self.close_code is not None:
             raise self._closed()
         event = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
-        self._line.send(self._frames.send(event))
+        self._connection.send(self._frames.send(event))
 
     def receive(self, seconds: float | None = None) -> str | bytes:
-        """The next message. Raises `Closed` if there will be none, `TimeoutError` if none comes in `seconds`.
+        """The next message. Raises `Closed` after the last one, `TimeoutError` if none comes in `seconds`.
 
-        Those are of the clock of the client, by default as many as for an answer; 0 is for what is there
-        already.
+        They are seconds of the client's clock, by default as many as for an answer; with 0 only a message
+        that has come already counts.
         """
-        self._client._until(lambda: bool(self._messages) or self._over, f"{self!r}.receive()", seconds)
+        self._network.run_until(lambda: bool(self._messages) or self._over, f"{self!r}.receive()", seconds)
         if not self._messages:
             raise self._closed()
         return self._messages.popleft()
@@ -108,18 +112,18 @@ class WebSocket:
 
     def ping(self, payload: bytes = b"") -> None:
         """Send a ping."""
-        self._line.send(self._frames.send(Ping(payload)))
+        self._connection.send(self._frames.send(Ping(payload)))
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """End it, and wait until the server has; what it has sent before that can still be received."""
+        """Send a close, and wait for the server's; messages from before it can still be received."""
         if self.close_code is None:
-            self._line.send(self._frames.send(CloseConnection(code, reason)))
-            self._client._until(lambda: self._over, f"{self!r}.close()")
-        self._line.leave()
+            self._connection.send(self._frames.send(CloseConnection(code, reason)))
+            self._network.run_until(lambda: self._over, f"{self!r}.close()")
+        self._connection.leave()
 
     def leave(self) -> None:
-        """Break the connection, without a word."""
-        self._line.leave()
+        """Break the connection without a close."""
+        self._connection.leave()
         self._end(BROKEN, "")
 
     def __enter__(self) -> WebSocket:
@@ -133,13 +137,13 @@ class WebSocket:
 
     @property
     def _over(self) -> bool:
-        """Whether nothing more will come."""
-        if self._line.over and not self._line.wire.transport.sent:
+        """Whether no more messages will come."""
+        if self._connection.over and not self._connection.has_data:
             self._end(BROKEN, "")
         return self.close_code is not None
 
     def _closed(self) -> Closed:
-        return Closed(cast(Any, self))
+        return Closed(self.close_code, self.close_reason)
 
     def _end(self, code: int, reason: str) -> None:
         if self.close_code is None:
@@ -152,12 +156,12 @@ class WebSocket:
         frames.receive_data(data)
         for event in frames.events():
             if isinstance(event, Ping):
-                self._line.send(frames.send(event.response()))
+                self._connection.send(frames.send(event.response()))
             elif isinstance(event, CloseConnection):
-                code = self._payloads.close_code(event.code or NO_CODE)
+                code, reason = self._payloads.close_of(event)
                 if frames.state is ConnectionState.REMOTE_CLOSING:
-                    self._line.send(frames.send(CloseConnection(code, event.reason)))
-                self._end(code, event.reason or "")
+                    self._connection.send(frames.send(CloseConnection(code, event.reason)))
+                self._end(code, reason)
             elif isinstance(event, (TextMessage, BytesMessage)):
                 self._parts.append(event.data)
                 if event.message_finished:

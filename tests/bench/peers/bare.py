@@ -84,7 +84,7 @@ def protocol(name: str) -> type[Constant]:
         Parsed.library = stand_in
         return Parsed
     from kissapi import HttpParser, Request
-    from kissapi.pure import PureHttpParser
+    from kissapi.http.pure import PureHttpParser
 
     Requested.parser_class = {"HttpParser": HttpParser, "PureHttpParser": PureHttpParser}[name]
     Requested.request_class = Request

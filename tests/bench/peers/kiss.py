@@ -12,8 +12,8 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-from kissapi import HttpParser, Request, Router, Server, service, sleep
-from kissapi.dispatch import Dispatch
+from kissapi import HttpParser, Request, Router, Server, sleep
+from kissapi.routing.dispatch import Dispatch
 
 router = Router()
 hooked = Router()
@@ -76,11 +76,9 @@ async def length(req: Request) -> str:
     return str(len(req.body))
 
 
-class Unrouted(Dispatch):
+def handle_unrouted(dispatch: Dispatch, request: Request) -> Coroutine[Any, Any, Any]:
     """Every request is a hello: what a connection costs without a router behind it."""
-
-    def handle(self, request: Request) -> Coroutine[Any, Any, Any]:
-        return hello(request)
+    return hello(request)
 
 
 def add_routes(count: int) -> None:
@@ -94,12 +92,12 @@ def make(port: int, loop: str, options: dict[str, str]) -> Server:
     log = options.pop("log", "off") == "on"
     parser: type[HttpParser] = HttpParser
     if options.pop("parser", "") == "pure":
-        from kissapi.pure import PureHttpParser
+        from kissapi.http.pure import PureHttpParser
 
         parser = PureHttpParser
     add_routes(int(options.pop("routes", "0")))
     if options.pop("rung", "") == "connection":
-        service.Dispatch = Unrouted  # type: ignore[attr-defined]
+        Dispatch.handle = handle_unrouted  # type: ignore[method-assign,assignment]
     where: dict[str, Any] = {"backend": loop}
     if loop == "uvloop":
         import uvloop

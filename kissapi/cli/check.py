@@ -1,0 +1,119 @@
+"""Check: routes that no request reaches, and functions that cannot be called with what they get.
+
+    from kissapi.cli.check import uncallable, unreached
+
+`kissapi check app:router` prints a line for each. Nothing is worked out twice: whether a route is reached is
+asked of the parser and of the compiled table that answer requests, with paths made to fit; whether a function
+can be called, of its signature, by the arguments that it gets.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kissapi.core import Fail
+from kissapi.http.parser import HttpParser
+from kissapi.http.request import Request
+from kissapi.routing.dispatch import Dispatch
+from kissapi.routing.listing import qualified_name
+
+if TYPE_CHECKING:
+    from kissapi.routing.route import Route
+    from kissapi.routing.router import Router
+    from kissapi.server import Server
+
+# What fits a parameter of each kind. A float takes whole numbers too, so it is reached if either is; the rest
+# of a path may have one segment or several.
+_SAMPLES = {
+    "int": ["7"],
+    "float": ["7.5", "7"],
+    "uuid": ["12345678-1234-5678-1234-567812345678"],
+    "str": ["~kissapi~"],
+    "path": ["~kissapi~/~", "~kissapi~"],
+}
+
+
+def unreached(router: Router) -> Iterator[str]:
+    """A line for each route that no request leads to, and why.
+
+    Raises what is wrong with the routes as a whole, as a server does when it starts.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of two for the same the first is never reached: that is said below
+        dispatch = Dispatch(router)
+    for route in router.routes():
+        reasons = []
+        for path in _paths(route):
+            reason = _why_not(dispatch, route, path)
+            if reason is None:
+                break
+            reasons.append(reason)
+        else:
+            handler = qualified_name(route.handler)
+            yield f"{route.method} {route.path} ({handler}) is never reached: {reasons[0]}"
+
+
+def uncallable(app: Router | Server) -> Iterator[str]:
+    """A line for each handler, hook or other function of `app` that cannot be called as it will be."""
+    from inspect import signature  # 14 ms to import, and the routes on a 404 do without
+
+    for what, function, arguments in _calls(app):
+        try:
+            # The function that is called, and not what a decorator says is below it.
+            found = signature(function, follow_wrapped=False)
+        except ValueError:
+            continue  # one of C that does not tell
+        except TypeError:
+            yield f"{what}: {function!r} cannot be called"
+            continue
+        try:
+            found.bind(*arguments)
+        except TypeError as error:
+            given = " and ".join(f"the {argument}" for argument in arguments) or "nothing"
+            taken = ", ".join(found.parameters)
+            yield f"{what}: {qualified_name(function)}({taken}) cannot be called with {given}: {error}"
+
+
+def _calls(app: Router | Server) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+    """What the server calls: in words, the function, and what it is given."""
+    router: Any = getattr(app, "router", app)
+    for route in router.routes():
+        inner = getattr(route.handler, "_websocket", None)  # the handler of the app, inside one of ours
+        function, given = (route.handler, "request") if inner is None else (inner, "WebSocket")
+        yield f"{route.method} {route.path}", function, (given,)
+    for each in dict.fromkeys((router, *router.below())):
+        for hook in each.before_hooks:
+            yield "before hook", hook.function, ("request",)
+        for hook in each.after_hooks:
+            yield "after hook", hook.function, ("request", "result")
+        for kind, function in each.error_handlers.items():
+            name = kind if isinstance(kind, int) else kind.__name__
+            yield f"on_error({name})", function, ("request", "error")
+    for event in ("on_start", "on_stop"):
+        for function in getattr(app, f"{event.removeprefix('on_')}_hooks", ()):
+            yield event, function, ()
+
+
+def _paths(route: Route) -> Iterator[str]:
+    choices = [_SAMPLES.get(kind, [text]) for kind, text in route.segments]
+    for parts in itertools.product(*choices):
+        yield "/" + "/".join(parts)
+
+
+def _why_not(dispatch: Dispatch, route: Route, path: str) -> str | None:
+    """Why a request for `path` does not lead to `route`; None if it does."""
+    request = Request()
+    try:
+        HttpParser(request).feed_data(f"{route.method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    except Fail as fail:
+        return f"such a request is answered with {fail.status}"
+    try:
+        target = dispatch.find(request)
+    except Fail:
+        return "nothing leads there"
+    if target.route == route:
+        return None
+    return f"{target.route.method} {target.route.path} ({qualified_name(target.route.handler)}) comes first"

@@ -1,0 +1,74 @@
+"""Hooks: before hooks, handler, after hooks and error handlers, composed once into one coroutine function.
+
+Without hooks and error handlers that function is the handler itself: what a route does not use costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from kissapi.core.fail import Fail
+from kissapi.core.message import Request, Response
+
+Call = Callable[..., Coroutine[Any, Any, Any]]
+Errors = Mapping[Any, Call]  # what answers a status, or a class of exceptions
+
+
+def compose(
+    call: Call,
+    before: Sequence[Callable[..., Any]] = (),
+    after: Sequence[Callable[..., Any]] = (),
+    errors: Sequence[Errors] = (),
+) -> Call:
+    """One coroutine function that runs `before`, `call` and `after`; `errors` answer what they raise.
+
+    The return value of a before hook is ignored. An after hook gets (request, result) and returns the new
+    result; None leaves it unchanged. Hooks run on the loop, sync or async. An exception skips the rest and
+    goes to `errors`, the tables of the routers from the innermost out; see `answer`.
+    """
+    if not before and not after and not errors:
+        return call
+
+    async def composed(request: Request) -> Any:
+        try:
+            for hook in before:
+                outcome = hook(request)
+                if hasattr(outcome, "__await__"):
+                    await outcome
+            result = await call(request)
+            for hook in after:
+                outcome = hook(request, result)
+                if hasattr(outcome, "__await__"):
+                    outcome = await outcome
+                if outcome is not None:
+                    result = outcome
+            return result
+        except Exception as error:
+            reply = await answer(errors, request, error)
+            if reply is None:
+                raise
+            return reply
+
+    return composed
+
+
+async def answer(errors: Sequence[Errors], request: Request, error: Exception) -> Any:
+    """What the innermost router with a handler for `error` answers: a response or a `Fail`; else None.
+
+    Within a router, the handler for the status of a `Fail` comes first, then the handler for the nearest
+    class of the error, then the handler for 500. An exception that only a handler for 500 or `Exception`
+    answers is a bug, so it is reported as well. Error handlers are asked once per request: what they raise
+    themselves they do not answer.
+    """
+    request._asked = True
+    status = error.status if isinstance(error, Fail) else 500
+    ways = [status, *type(error).__mro__] if isinstance(error, Fail) else [*type(error).__mro__, 500]
+    for table in errors:
+        what: Any = next((way for way in ways if way in table), None)
+        if what is not None:
+            if what in (500, Exception) and not isinstance(error, Fail) and request._connection is not None:
+                request._connection.service.report(request, error)
+            result = await table[what](request, error)
+            return result if isinstance(result, (Response, Fail)) else Fail(status, result)
+    return None

@@ -1,0 +1,218 @@
+"""Encoder: a handler's result as HTTP/1.1: the bytes of the answer, or a sender for a large or streamed body.
+
+The head says whether the answer is the last one of its connection, so that is decided here. If the encoder
+raises, the core answers the exception in place of the result. `Service` calls what `encoder_for` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kissapi.core import Fail, answer
+from kissapi.http import json_codec
+from kissapi.http.body_writer import BodyWriter
+from kissapi.http.response import (
+    JSON_HEAD,
+    NUMBERS,
+    TEXT_HEAD,
+    UTF8_HEAD,
+    WHOLE,
+    Response,
+    declared_length,
+    encode_head,
+)
+from kissapi.http.upgrade import Upgrade
+
+if TYPE_CHECKING:
+    from kissapi.http.connection import Connection
+    from kissapi.http.contract import Contract
+    from kissapi.http.request import Request
+
+Encode = Callable[[Any, Any, Any], Any]
+
+
+class Refused:
+    """In place of a result: `error`, for which no error handler has been asked yet."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error: Any = error
+
+    async def ask(self, request: Request, connection: Connection) -> Any:
+        """A sender: the answer of an error handler, else the answer of the service."""
+        service = connection.service
+        error, self.error = self.error, None  # it holds frames that hold this: no cycle
+        reply = await answer(service.dispatch.errors_for(request), request, error)
+        return service.failure(request, error) if reply is None else reply
+
+
+def encoder_for(contract: Contract) -> Encode:
+    """The `encode` of a service with parsers of this contract."""
+    encode: Encode = partial(encode_by_parser, contract.encodes_results) if contract.encodes else encode_http
+    if contract.keeps_alive:
+        return encode
+
+    def encode_by_rule(connection: Any, request: Any, result: Any) -> Any:
+        connection.close_after = connection.close_after or not _wants_keep_alive(request)
+        return encode(connection, request, result)
+
+    return encode_by_rule
+
+
+def encode_http(connection: Any, request: Any, result: Any) -> Any:
+    """The whole answer, or the sender that gives it."""
+    service = connection.service
+    if connection.take is not None and (drop := _unread(connection, request, result)) is not None:
+        return drop
+    if connection.close_after:
+        tail = service.tail_close
+    elif request.http_version == "1.1":
+        tail = service.tail
+    else:
+        tail = service.tail_keep_alive
+    # The usual results are 200 with no fields besides, and not large: their heads are made already.
+    kind = type(result)
+    if kind is str:
+        body = result.encode()
+        size = len(body)
+        head = TEXT_HEAD if size == len(result) else UTF8_HEAD
+    elif kind is bytes:
+        body, head, size = result, TEXT_HEAD, len(result)
+    elif kind is dict or kind is list:
+        body = json_codec.to_json(result)
+        head, size = JSON_HEAD, len(body)
+    elif kind is Refused:
+        return partial(result.ask, request)
+    else:
+        return _encode_response(connection, request, Response.of(result), tail)
+    if size > WHOLE or request.method == "HEAD":
+        return _encode_response(connection, request, Response(result), tail)
+    if service.answered is not None:
+        service.answered.append((request, 200, size, connection.received_at))
+    return b"".join((head, NUMBERS[size] if size < 1024 else b"%d" % size, tail, body))
+
+
+def _unread(connection: Any, request: Any, result: Any) -> Any:
+    """A sender that drops the rest of a body that the handler has not read; None if there is no need."""
+    reader = request._reader
+    body, status = result, 200
+    if isinstance(result, Response):
+        body, status = result.body, result.status
+    elif isinstance(result, Fail):
+        body, status = result.data, result.status
+    streams = hasattr(body, "__anext__") or hasattr(body, "__next__") or hasattr(body, "send_to")
+    if reader.ended or (streams and not _is_bodyless(request, status)):
+        return None  # an answer that streams may still read it
+
+    async def drop(connection: Any) -> Any:
+        await reader.finish()
+        connection.close_after = connection.close_after or not reader.ended
+        connection.take = None
+        return result
+
+    return drop
+
+
+def _encode_response(connection: Any, request: Any, response: Response, tail: bytes) -> Any:
+    service = connection.service
+    if "connection" in response.headers and response.headers["connection"].lower() == "close":
+        connection.close_after = True
+        tail = service.tail_close
+    response.prepare(request)
+    body, status = response.body, response.status
+    if isinstance(response, Upgrade):
+        if request._reader is not None:
+            raise RuntimeError(
+                "a body that is taken as it comes cannot be told from what follows the upgrade"
+            )
+        connection.close_after = False  # it was about HTTP: what follows the head is the next protocol's
+        line = b"\r\nConnection: Upgrade\r\nUpgrade: " + response.name.encode("ascii")
+        head = encode_head(response, line + service.headers.yield_to(response, service.tail), None)
+        _note(connection, request, 101, 0)
+        return partial(response.hand_over, request, head)
+    if status == 426:  # its field Upgrade counts only with an option of that name (RFC 9110 §7.8)
+        other = b"close" if connection.close_after else b"keep-alive"
+        tail = service.tail[:-2] + b"Connection: Upgrade, " + other + b"\r\n\r\n"
+    if service.has_headers:
+        tail = service.headers.yield_to(response, tail)
+    if _is_bodyless(request, status):
+        if isinstance(body, bytes):
+            length = None if status in (204, 304) else 0 if status == 205 else len(body)
+            if request.method == "HEAD" and length == 0:  # a handler may declare it, and make no body
+                length = declared_length(response) or 0
+            data = encode_head(response, tail, length)
+        else:
+            # Framed as GET would be, but where that is forbidden (RFC 9112 §6.1).
+            framed = status not in (204, 304)
+            length = declared_length(response) if framed else None
+            data = encode_head(
+                response, tail, length, framed and length is None and request.http_version != "1.0"
+            )
+            _close(connection, request, body)
+        _note(connection, request, status, 0)
+        return data
+    if isinstance(body, bytes) and len(body) <= WHOLE:
+        _note(connection, request, status, len(body))
+        return encode_head(response, tail, len(body)) + body
+    length = len(body) if isinstance(body, bytes) else declared_length(response)
+    return BodyWriter(request, response, length).run
+
+
+def _is_bodyless(request: Any, status: int) -> bool:
+    """Whether no body is sent, whatever there is (RFC 9110 §6.4.1, §15.3.6)."""
+    return request.method == "HEAD" or status in (204, 205, 304)
+
+
+def _close(connection: Any, request: Any, body: Any) -> None:
+    """Close a body that is not sent, in a worker thread if `close` may block."""
+    close = getattr(body, "aclose", None) or getattr(body, "close", None)
+    if close is not None:
+        connection.service.run_after(request, close, (), connection.context)
+
+
+def _note(connection: Any, request: Any, status: int, size: int) -> None:
+    answered = connection.service.answered
+    if answered is not None:
+        answered.append((request, status, size, connection.received_at))
+
+
+def encode_by_parser(whole_results: bool, connection: Any, request: Any, result: Any) -> Any:
+    """The answer of a parser that has an `encode`; with `whole_results`, `encode_result` too."""
+    service, parser = connection.service, connection.parser
+    if isinstance(result, Refused):
+        return partial(result.ask, request)
+    status = 200
+    if whole_results and not isinstance(result, (Response, Fail)):
+        data = _checked(parser, "encode_result", result)
+    else:
+        response = Response.of(result)
+        response.prepare(request)
+        status, body = response.status, response.body
+        if not isinstance(body, bytes) or isinstance(response, Upgrade):
+            _close(connection, request, body)
+            raise TypeError(
+                "only HTTP streams and upgrades: with encode(), a handler returns its whole answer"
+            )
+        try:
+            data = _checked(parser, "encode", response)
+        except Exception as error:
+            service.report(request, error)
+            connection.close_after = True  # no other bytes are certain to be an answer in this protocol
+            status, data = 500, b""
+    _note(connection, request, status, len(data))
+    return data
+
+
+def _checked(parser: Any, name: str, result: Any) -> bytes:
+    data = getattr(parser, name)(result)
+    if not isinstance(data, (bytes, bytearray)):
+        raise TypeError(f"{type(parser).__name__}.{name} must return bytes, not {data!r}")
+    return bytes(data)
+
+
+def _wants_keep_alive(request: Any) -> bool:
+    """HTTP's rule (RFC 9112 §9.3), for parsers without `should_keep_alive`."""
+    fields = {name.lower(): value for name, value in request.headers.items()}  # a plain dict, perhaps
+    options = [option.strip().lower() for option in fields.get("connection", "").split(",")]
+    return "close" not in options and (request.http_version != "1.0" or "keep-alive" in options)

@@ -1,0 +1,139 @@
+"""Headers: the fields of a message, looked up in any case, each name with one or more values.
+
+What a handler sets is checked when it is set, so that no input of it can split a response (RFC 9110 §5.5:
+CR, LF and NUL are refused in values, and names are tokens). In a field that holds a URI-reference, what that
+may not contain is percent-encoded. Fields that are known to be valid pass by `from_wire` and `of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+
+from kissapi.http import uri
+from kissapi.http.grammar import is_token
+
+_CONTROL = dict.fromkeys([*range(0x09), *range(0x0A, 0x20), 0x7F], " ")
+
+# An octet that is no UTF-8, as Python has it (PEP 383), and the character of ISO-8859-1 that it stands for.
+_OCTETS_OF_OLD = {0xDC00 + octet: octet for octet in range(0x80, 0x100)}
+_REFERENCES = frozenset(("location", "content-location"))  # fields that hold URI-references (RFC 9110)
+
+
+def decode_fields(octets: bytes) -> str:
+    """The octets of a head as text: UTF-8, and what is none by the octet as ISO-8859-1 (RFC 9110 §5.5).
+
+    So whatever a client sends is text that can be sent on, to the client, to a file, to a database. The
+    characters of `surrogateescape` are taken by no encoder: each such place would answer 500. Paths, queries
+    and bodies that are no UTF-8 are refused; fields are not, for old clients send ISO-8859-1 in good faith.
+
+        >>> decode_fields(b"caf\\xe9 caf\\xc3\\xa9")
+        'café café'
+    """
+    text = octets.decode("utf-8", "surrogateescape")
+    return text if text.isascii() else text.translate(_OCTETS_OF_OLD)
+
+
+class Headers(MutableMapping[str, str]):
+    """A mapping of lower-case names to values; looking up and comparing ignores case.
+
+    A name that came several times gives its values joined with `", "` (cookies with `"; "`, RFC 6265 §5.4);
+    `get_all` gives them one by one, `add` adds one more. Raises `ValueError` when a name or value is set that
+    may not travel in HTTP.
+
+        >>> headers = Headers({"Content-Type": "text/html"})
+        >>> headers["content-type"]
+        'text/html'
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        self._values: dict[str, list[str]] = {}
+        if not items:
+            return  # to ask for its type would take longer than all the rest
+        if isinstance(items, Headers):
+            items = items.lines()  # one by one: joined with commas, cookies could not be told apart again
+        for name, value in items.items() if isinstance(items, Mapping) else items:
+            self.add(name, value)
+
+    @classmethod
+    def from_wire(cls, head: bytes) -> Headers:
+        """The fields of a head that a parser has checked; see `decode_fields`."""
+        headers = cls.__new__(cls)
+        headers._values = values = dict[str, list[str]]()
+        for line in decode_fields(head[:-4]).split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            values.setdefault(name.lower(), []).append(value.strip(" \t"))
+        return headers
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> Headers:
+        """`fields` as they are: lower-case names, and values known to be fit to be sent."""
+        headers = cls.__new__(cls)
+        headers._values = {name: [value] for name, value in fields.items()}
+        return headers
+
+    def __getitem__(self, name: str) -> str:
+        key = name.lower()
+        return ("; " if key == "cookie" else ", ").join(self._values[key])
+
+    def __setitem__(self, name: str, value: str) -> None:
+        key = _checked_name(name)
+        self._values[key] = [_checked_value(name, value)]
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(self.items()) == {str(name).lower(): value for name, value in other.items()}
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self.items())!r})"
+
+    def add(self, name: str, value: str) -> None:
+        """One more value of `name`, beside those it has: `headers.add("Set-Cookie", "a=1")`."""
+        key, checked = _checked_name(name), _checked_value(name, value)
+        self._values.setdefault(key, []).append(checked)
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of `name` in the order they came; an empty list if there is none."""
+        return list(self._values.get(name.lower(), ()))
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """One (name, value) for every line on the wire."""
+        for name, values in self._values.items():
+            for value in values:
+                yield name, value
+
+
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str) or not is_token(name):
+        raise ValueError(
+            f"{name!r} is no header name: letters, digits and !#$%&'*+-.^_`|~ only (RFC 9110 §5.1)"
+        )
+    return name.lower()
+
+
+def _checked_value(name: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"header {name} must be a str, not {value!r}")
+    if name.lower() in _REFERENCES:
+        value = uri.encode_reference(value.strip(" \t"))
+    if not (value.isascii() and value.isprintable()):  # nearly all are
+        if value.translate(_CONTROL) != value:
+            raise ValueError(f"header {name} may not contain control characters such as line ends: {value!r}")
+        value.encode("utf-8", "surrogateescape")  # what cannot be sent is refused now: UnicodeEncodeError
+    return value.strip(" \t")

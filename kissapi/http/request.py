@@ -1,0 +1,164 @@
+"""Request: one request of HTTP, as handlers and hooks get it.
+
+A plain class: the parser sets what it read; everything derived is worked out when first looked at. What reads
+a body that comes piece by piece is a `Body`, so that this module knows no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from functools import cached_property
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from kissapi import core
+from kissapi.core import Fail
+from kissapi.http import json_codec, uri
+from kissapi.http.headers import Headers
+from kissapi.http.limits import Limits
+
+if TYPE_CHECKING:
+    from kissapi.backends.threads import Place
+    from kissapi.http.interfaces import Body
+
+
+class _Body:
+    """The default of `Request.body`: nothing, or an error where the body is taken piece by piece."""
+
+    def __get__(self, request: Request | None, owner: type) -> bytes:
+        if request is not None and request._reader is not None:
+            raise RuntimeError(
+                f"{request.method} {request.path} takes its body piece by piece: "
+                "`async for piece in req.stream()`, or register the route without stream=True"
+            )
+        return b""
+
+
+class Request(core.Request):
+    """One request. May be subclassed: `Server(request_class=MyRequest)`.
+
+    @router.post("/users/{id}")
+    async def rename(req: Request):
+        return {"id": req.params["id"], "name": req.json["name"]}
+    """
+
+    # Class attributes are the defaults: making a request then costs one allocation, not a dozen assignments.
+    method: str = "GET"
+    path: str = "/"  # canonical (RFC 3986 §6.2.2), without the query string
+    query_string: str = ""  # as it came, without the question mark
+    http_version: str = "1.1"
+    body: bytes = _Body()  # type: ignore[assignment]
+    _head: bytes = b"\r\n\r\n"  # as it came, checked
+    _received: int = 0  # bytes of it that came, if it did not come in one read
+    _unanswered: bool = False  # it was not answered, or not to the end, and will not be
+    _reader: Body | None = None  # of a body that is taken as it comes
+    _place: Place | None = None  # of all that may block; see `awaitables.in_thread_of`
+
+    def __init__(self, **attributes: Any) -> None:
+        if not attributes:
+            return  # as the server makes them
+        for name, value in attributes.items():
+            # What is no attribute of the class cannot be set; nor can what is worked out each time.
+            if name.startswith("_") or isinstance(getattr(type(self), name, property()), property):
+                raise TypeError(f"{name!r} is nothing that a request can be made with")
+            setattr(self, name, Headers(value) if name == "headers" else value)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method} {self.path}>"
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """The parameters of the path, decoded and converted; set when the route is found."""
+        return {}
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The header fields: lower-case names, looked up in any case; see `Headers`.
+
+        A parser of another protocol may set them: `request.headers = Headers(…)`. A plain dict does if
+        neither hooks nor handlers ask for more than it has.
+        """
+        return Headers.from_wire(self._head)
+
+    @cached_property
+    def query_all(self) -> dict[str, list[str]]:
+        """All values of each query parameter. Raises `Fail(400)` for too many, or what is not UTF-8."""
+        limits = self._connection.service.limits if self._connection else Limits
+        return uri.decode_query(self.query_string, limits.max_query) if self.query_string else {}
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The first value of each query parameter, blank ones too: `/?a&b=2` → `{"a": "", "b": "2"}`."""
+        return {name: values[0] for name, values in self.query_all.items()}
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8 text. Raises `Fail(400)` if it is not."""
+        try:
+            return self.body.decode()
+        except UnicodeDecodeError:
+            raise Fail(400, "Bad Request: the body is not UTF-8") from None
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body in pieces, as it comes, on a route that asks for it with `stream=True`; else in one piece.
+
+        Raises `Fail` if the rest of it does not come: 400, 408 or 413; `RuntimeError` the second time on such
+        a route, for what has been taken is gone.
+
+        @router.post("/upload", stream=True, max_body=1 << 30)
+        async def upload(req: Request):
+            async for piece in req.stream():
+                await kissapi.to_thread(file.write, piece)
+        """
+        if self._reader is not None:
+            async for piece in self._reader.stream():
+                yield piece
+        elif self.body:
+            yield self.body
+
+    def after(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call `function(*arguments)` once the answer has been sent, or the handler of a WebSocket has ended.
+
+        If it has been sent already, that is now; if it cannot be sent, never.
+        An `async def` runs on the loop, a `def` in a worker thread. What it raises is logged. The server
+        waits for it before it stops. Raises `RuntimeError` for a request that no server has made.
+
+            req.after(send_mail, address, "Welcome!")
+        """
+        if self._connection is None:
+            raise RuntimeError("this request did not come over a connection: no answer will be sent")
+        self._connection.after(self, function, arguments)
+
+    @cached_property
+    def json(self) -> Any:
+        """The value of the JSON body. Raises `Fail(400)`, which says why, if it is none; see `from_json`."""
+        return json_codec.from_json(self.body)
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies the client sent (RFC 6265 §5.4); of two with one name the first counts."""
+        cookies: dict[str, str] = {}
+        for pair in self.headers.get("cookie", "").split(";"):
+            name, equals, value = pair.strip(" \t").partition("=")
+            if equals and name:
+                if len(value) > 1 and value[0] == value[-1] == '"':
+                    value = value[1:-1]
+                cookies.setdefault(name, value)
+        return cookies
+
+    @property
+    def client(self) -> tuple[str, int] | None:
+        """Address and port of the client; None for a Unix socket, or where it is not known."""
+        peer = self._connection.peer if self._connection is not None else None
+        return (peer[0], peer[1]) if isinstance(peer, tuple) and len(peer) >= 2 else None
+
+    @property
+    def scheme(self) -> str:
+        """`"https"` over TLS, else `"http"`."""
+        secure = self._connection and self._connection.transport.get_extra_info("sslcontext")
+        return "https" if secure else "http"
+
+    @cached_property
+    def state(self) -> SimpleNamespace:
+        """A place for what hooks want to hand to the handler: `req.state.user = user`."""
+        return SimpleNamespace()

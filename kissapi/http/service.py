@@ -1,0 +1,212 @@
+"""Service: HTTP's part in a request: parser contract, limits, bodies in pieces, errors, the access log.
+
+There is one per event loop, used only in its thread. What does not change from request to request is computed
+once, in `__init__`. A running server makes it and stops it; the backends make its connections.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kissapi.backends import client_socket
+from kissapi.core import BUSY, SENT, Fail
+from kissapi.http.body_reader import CONTINUE, BodyReader
+from kissapi.http.contract import Contract
+from kissapi.http.encoder import Refused, encoder_for
+from kissapi.http.request import Request
+from kissapi.http.roster import Roster, name_of
+from kissapi.http.server_headers import ServerHeaders
+
+if TYPE_CHECKING:
+    from kissapi.http.connection import Connection
+    from kissapi.http.interfaces import Log, Routes
+    from kissapi.http.limits import Limits
+
+_OF_A_BODY = (404, 405, 408, 413)  # refusals that come after a well-formed head, before the body is complete
+SLOW = 0.1  # seconds that a handler may block the loop before a warning names it: other clients notice more
+
+
+class Service(Roster):
+    """What every `Connection` of one loop uses, from a request to its line in the access log.
+
+    `dispatch` is made in the thread of its loop, see `kissapi.routing.dispatch`. `headers` are added to every
+    answer that HTTP encodes.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: Any,
+        spawn: Callable[..., Any],
+        dispatch: Routes,
+        parser_class: Callable[[Request], Any],
+        request_class: type[Request],
+        limits: Limits,
+        log: Log,
+        headers: ServerHeaders | None = None,
+        access_log: bool = True,
+        clock: Callable[[], float] = time.perf_counter,
+        context: Any = None,
+    ) -> None:
+        # Without an `__init__` or `__new__` of a subclass, no Python function is called to make a request.
+        plain = (
+            type(request_class) is type
+            and request_class.__init__ is Request.__init__
+            and request_class.__new__ is object.__new__
+        )
+        make_request: Any = partial(object.__new__, request_class) if plain else request_class
+        # The parser enforces the largest limit of any route; the routes enforce their own.
+        self.contract = Contract(parser_class, make_request(), limits.with_max_body(dispatch.max_body))
+        super().__init__(
+            dispatch,
+            self.contract.make,
+            loop=loop,
+            spawn=spawn,
+            limits=limits,
+            log=log,
+            headers=ServerHeaders() if headers is None else headers,
+            clock=clock,
+            context=context,
+        )
+        self.make_request = make_request
+        self.encode = encoder_for(self.contract)  # type: ignore[method-assign,assignment]
+        self.slow = SLOW
+        self.answered = [] if access_log else None
+        self._warned: set[str] = set()
+
+    # A message that goes on in a later read
+
+    def unfinished(self, connection: Connection, request: Any, size: int) -> None:
+        super().unfinished(connection, request, size)
+        parser, limits, contract = connection.parser, self.limits, self.contract
+        if not parser.begun:
+            return
+        if not request._received:
+            connection.since = connection.sent_until = self.clock()
+        request._received += size
+        connection.count_received(size)
+        # A parser with `limits` counts the body itself. These are bytes on the wire, where a chunk of one
+        # byte takes six: hence × 8. The route may allow more than the server, and is not known before the end
+        # of the head: hence the largest limit of any route.
+        most = limits.max_head + (self.dispatch.max_body * 8 if contract.takes_limits else limits.max_body)
+        if request._received > most:
+            raise Fail(413, f"Content Too Large: a message may have {most} bytes")
+        if parser.in_body and (parser.expects_continue or (self.dispatch.rules and contract.takes_bodies)):
+            endpoint = self._find(request)
+            parser.limit_body(limits.max_body if endpoint is None else endpoint.max_body)
+            if (
+                endpoint is not None
+                and endpoint.route is not None
+                and endpoint.route.stream
+                and contract.streams
+            ):
+                self._start(connection, request)
+                return
+            if parser.expects_continue:
+                if endpoint is None:
+                    self.dispatch.find(
+                        request
+                    )  # raises the 404 or 405, so that the client does not send the body
+                parser.expects_continue = False
+                connection.transport.write(CONTINUE)
+        connection.yield_turn(size)
+
+    def _find(self, request: Any) -> Any:
+        if request.route is None:
+            try:
+                request.route = self.dispatch.find(request)
+            except Fail:
+                pass  # `Dispatch.handle` raises it again when the message is complete
+        return request.route
+
+    def _start(self, connection: Connection, request: Any) -> None:
+        """Start a handler that reads the body while it comes."""
+        reader = request._reader = BodyReader(connection)
+        reader.put(connection.parser.take_body())
+        connection.context = self.context.copy()
+        connection.become(BUSY)
+        connection.wait_for(self.spawn(self.handle(request), connection.context))
+
+    # Refusals, errors, and the end of an answer
+
+    def refuse(self, request: Any, error: BaseException) -> Any:
+        connection = request._connection
+        connection.context = self.context.copy()  # there is none yet: no handler has been started
+        parser = connection.parser
+        if not isinstance(error, Fail):
+            self.log.warning(f"{type(parser).__name__} cannot read a message: {error!r}")
+            error = Fail(400, "Bad Request")
+        if (
+            error.status in _OF_A_BODY
+            and parser is not None
+            and parser.in_body
+            and self.contract.takes_bodies
+        ):
+            self._find(request)  # the head is well-formed: the error handlers of its route are asked
+            return self.failure(request, error)
+        for name in ("method", "path"):
+            request.__dict__.setdefault(name, "-")  # if it was not parsed: the log would say "GET /"
+        request._asked = True  # a message that cannot be parsed goes to no router
+        return self.failure(request, error)
+
+    def failure(self, request: Any, error: BaseException) -> Any:
+        """As in the core; but if a router has error handlers for `request`, a sender asks those first."""
+        if not request._asked and isinstance(error, Exception) and self.dispatch.errors_for(request):
+            return Refused(error)
+        return super().failure(request, error)
+
+    def report(self, request: Any, error: BaseException) -> None:
+        self.log.failure(request, self.handler_name(request), error)
+
+    def flushed(self, connection: Connection, now: float) -> None:
+        if self.answered:
+            self.log.answered(self.answered, now)
+        if connection.after_calls:
+            after_calls, connection.after_calls = connection.after_calls, None
+            for after in after_calls:
+                if after[0] is connection.request:
+                    connection.after_calls = [*(connection.after_calls or ()), after]
+                else:
+                    self.run_after(*after)
+
+    def unanswered(self, connection: Any, request: Any, task: Any) -> None:
+        connection.context = None  # no cycle: it may hold the request, which holds the connection
+        error = None if task.cancelled() else task.exception()
+        if error is None and not task.cancelled() and task.result() is SENT:
+            # The whole answer was sent, or another protocol has the connection now.
+            if self.answered or connection.after_calls:
+                self.flushed(connection, self.clock())
+            return
+        connection.after_calls = None
+        self._lose(connection, request, error, connection.abort_reason or "client left")
+
+    def cut(self, connection: Any, request: Any, error: BaseException) -> None:
+        self._lose(connection, request, error, "cut short")
+        client_socket.reset(connection.transport)
+
+    def _lose(self, connection: Any, request: Any, error: BaseException | None, why: str) -> None:
+        request._unanswered = True
+        if isinstance(error, Fail):
+            error.__traceback__ = None  # as in `core.Service.failure`
+        elif error is not None:
+            self.report(request, error)
+        if self.answered is not None:
+            self.log.unanswered(request, why, self.clock() - connection.received_at)
+
+    def warn_slow(self, request: Any, seconds: float) -> None:
+        """A handler has blocked the loop: warn, once for each handler."""
+        name = self.handler_name(request)
+        if name != "the router" and name not in self._warned:
+            self._warned.add(name)
+            self.log.warning(
+                f"handler {name} held up the loop for {seconds * 1000:.0f} ms: "
+                "make it a plain def, or await to_thread(…) for what blocks"
+            )
+
+    def handler_name(self, request: Any) -> str:
+        """The name of the handler of `request`, for people."""
+        route = request.route.route if request.route is not None else None
+        return name_of(route.handler) if route is not None else "the router"

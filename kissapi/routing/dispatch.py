@@ -1,0 +1,153 @@
+"""Dispatch: what HTTP adds to the dispatch of the core: escaped paths, HEAD, OPTIONS and Allow, body limits.
+
+A path of literals and one last parameter is looked up without a search, with the result that the search of
+the core would find first. Each event loop compiles its own table, in its own thread: on free-threaded
+Python, objects that another thread made cost 2.5 times as much to touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kissapi import core
+from kissapi.backends.handlers import as_coroutine_function
+from kissapi.core import Fail, compose
+from kissapi.http.body import too_large
+from kissapi.http.body_reader import BodyReader
+from kissapi.http.limits import Limits
+from kissapi.http.response import Response
+from kissapi.routing.path import TYPES, canonical_literal, check_names
+
+if TYPE_CHECKING:
+    from kissapi.core.compose import Call, Errors
+    from kissapi.http.request import Request
+    from kissapi.routing.route import Route
+    from kissapi.routing.router import Router
+
+
+class Endpoint(core.Endpoint):
+    """Where a method leads; `max_body` is how many bytes of body it takes, `errors` its error handlers."""
+
+    def __init__(self, route: Route, call: Call, max_body: int, errors: list[Errors]) -> None:
+        super().__init__(route, call)
+        self.max_body = max_body
+        self.errors = errors
+
+
+class Dispatch(core.Dispatch):
+    """The compiled table of a router. Raises what is wrong with the routes as a whole."""
+
+    converters = TYPES
+
+    def __init__(self, router: Router, max_body: int = Limits.max_body) -> None:
+        routes = list(router.routes())
+        self.limit = max_body
+        self.max_body = max([max_body, *(route.max_body or 0 for route in routes)])
+        self.rules = any(route.stream or route.max_body is not None for route in routes)
+        self.errors = _answers([router.error_handlers])
+        self.methods = {"OPTIONS"}  # all methods of all routes
+        super().__init__(routes)
+        self.places = dict(_places(self.tree, ""))
+        for leaf in _leaves(self.tree):
+            if "GET" in leaf:
+                leaf.setdefault("HEAD", leaf["GET"])
+            self.methods.update(leaf)
+
+    def compile(self, route: Route) -> Endpoint:
+        check_names(route.segments, route.path)
+        errors = _answers(route.errors)
+        call = compose(as_coroutine_function(route.handler), route.before, route.after, errors)
+        if route.stream:
+            call = _streamed(call)
+        max_body = self.limit if route.max_body is None else route.max_body
+        if max_body < self.max_body:
+            call = _limited(call, max_body)
+        return Endpoint(route, call, max_body, errors)
+
+    def find(self, request: Any) -> Any:
+        path = request.path
+        if "%" in path or not path.isascii():  # escaped, or what a parser of another protocol may give
+            if path.startswith("/"):
+                request.path = canonical_literal(path)
+        else:
+            place, _, segment = path.rpartition("/")
+            for convert, child in self.places.get(place, ()) if segment else ():
+                value = convert(segment)
+                if value is not None:
+                    endpoint = child.leaf.get(request.method)
+                    if endpoint is not None:
+                        request.params = {endpoint.names[0]: value}
+                        return endpoint
+                    break
+        if path.startswith("/"):
+            return super().find(request)
+        if path == "*" and request.method == "OPTIONS":
+            return self.missing(request, self.methods)
+        raise Fail(404, "Not Found")
+
+    def missing(self, request: Any, methods: set[str]) -> Any:
+        # A handler of OPTIONS for every path, as CORS has, makes no path exist.
+        if methods <= {"OPTIONS"} and request.path != "*":
+            raise Fail(404, "Not Found")
+        allow = {"Allow": ", ".join(sorted({"OPTIONS", *methods}))}
+        if request.method == "OPTIONS":
+            return _Options(Response(None, 204, allow))
+        raise Fail(405, "Method Not Allowed", allow)
+
+    def errors_for(self, request: Any) -> list[Errors]:
+        """The error handlers for `request`: those of its route, else those of the outermost router."""
+        return self.errors if request.route is None else request.route.errors
+
+
+class _Options:
+    """The endpoint of OPTIONS where no route has one."""
+
+    route = None
+    errors: tuple[Errors, ...] = ()
+    max_body = 0
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+    async def call(self, request: Request) -> Response:
+        return self.response
+
+
+def _answers(tables: list[Any]) -> list[Errors]:
+    return [{what: as_coroutine_function(table[what]) for what in table} for table in tables if table]
+
+
+def _places(node: core.dispatch.Node, path: str) -> Iterator[tuple[str, Any]]:
+    """The parameters behind literals, by the path of those literals; paths that need decoding skip this."""
+    if node.parameters:
+        ways = node.parameters.items()
+        yield path, [(str if kind == "str" else convert, child) for kind, (convert, child) in ways]
+    for text, child in node.literals.items():
+        yield from _places(child, f"{path}/{text}")
+
+
+def _leaves(node: core.dispatch.Node) -> Iterator[core.dispatch.Leaf]:
+    yield from (node.leaf, node.rest)
+    for child in (*node.literals.values(), *(child for _, child in node.parameters.values())):
+        yield from _leaves(child)
+
+
+def _limited(call: Call, most: int) -> Call:
+    async def limited(request: Request) -> Any:
+        if request._reader is None and len(request.body) > most:
+            raise too_large(most)
+        return await call(request)
+
+    return limited
+
+
+def _streamed(call: Call) -> Call:
+    """Give a body that came whole with its head a reader as well: handlers read both in one way."""
+
+    async def streamed(request: Request) -> Any:
+        if request._reader is None:
+            request._reader = BodyReader.of_whole(request)
+        return await call(request)
+
+    return streamed

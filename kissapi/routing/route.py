@@ -1,0 +1,58 @@
+"""Route: one registration, as the table of routes compiles it and `kissapi routes` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kissapi.routing.path import Segment, spell
+
+if TYPE_CHECKING:
+    from kissapi.routing.hooks import Hooks
+
+
+class Route(NamedTuple):
+    """One registration: `method` and a path lead to a handler of `router`, reached through `chain`.
+
+    `chain` is the routers from the outermost down to `router`, the owner.
+    """
+
+    method: str
+    segments: tuple[Segment, ...]
+    handler: Callable[..., Any]
+    chain: tuple[Hooks, ...]
+    stream: bool = False  # the handler starts at the end of the head, and takes the body as it comes
+    max_body: int | None = None  # bytes, in place of the server's limit
+
+    @property
+    def router(self) -> Hooks:
+        """The router the route was registered with."""
+        return self.chain[-1]
+
+    @property
+    def path(self) -> str:
+        """The whole path, mount prefixes included: `/api/v1/users/{id}`."""
+        return spell(self.segments)
+
+    @property
+    def before(self) -> list[Callable[..., Any]]:
+        """The hooks that run before the handler, in their order: nested ones from the outermost router in."""
+        nested = [hook.function for router in self.chain[:-1] for hook in router.before_hooks if hook.nested]
+        return nested + [hook.function for hook in self.router.before_hooks]
+
+    @property
+    def after(self) -> list[Callable[..., Any]]:
+        """The hooks that run after the handler, in their order: nested ones from the innermost router out."""
+        own = [hook.function for hook in self.router.after_hooks]
+        above = reversed(self.chain[:-1])
+        return own + [hook.function for router in above for hook in router.after_hooks if hook.nested]
+
+    @property
+    def errors(self) -> list[dict[Any, Callable[..., Any]]]:
+        """The error handlers by what they answer, of each router that has some, from the innermost out."""
+        return [router.error_handlers for router in reversed(self.chain) if router.error_handlers]
+
+
+def shape_of(segments: tuple[Segment, ...]) -> tuple[str, ...]:
+    """What two paths that match the same requests have in common: `/{a}/x` and `/{b}/x` are one shape."""
+    return tuple(segment.text if segment.kind == "literal" else "{" + segment.kind for segment in segments)

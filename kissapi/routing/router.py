@@ -1,0 +1,262 @@
+"""Router: what an app registers: routes, hooks and mounted routers.
+
+What is wrong with a registration is an error where it is made. Nothing here runs per request: when a server
+starts, `Dispatch` compiles the router into a table.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from errno import EACCES
+from typing import Any, NamedTuple
+
+from kissapi.backends.handlers import takes_bodies
+from kissapi.http.grammar import is_token
+from kissapi.http.limits import check_number
+from kissapi.routing.hooks import HandlerT, Hooks
+from kissapi.routing.path import Segment, parse
+from kissapi.routing.route import Route, shape_of
+
+_SLASH = (Segment("literal", ""),)  # the path "/"
+
+
+class Mount(NamedTuple):
+    """A router served below a prefix."""
+
+    segments: tuple[Segment, ...]
+    router: Router
+
+
+class Router(Hooks):
+    """Routes, hooks and mounted routers.
+
+    router = Router()
+
+    @router.get("/users/{id:int}")
+    async def user(req: Request):
+        return {"id": req.params["id"]}
+
+    root["/api/v1"] = router
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # In order of registration. The key is what makes two registrations the same one.
+        self._entries: dict[object, Route | Mount] = {}
+        self.local_only: str | None = None  # if only this machine may be served: what to say of others
+
+    def __repr__(self) -> str:
+        return f"<Router with {len(self._entries)} entries>"
+
+    def get(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for GET, and so for HEAD, on `path`."""
+        return self.route(path, ("GET",), stream=stream, max_body=max_body)
+
+    def post(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for POST on `path`."""
+        return self.route(path, ("POST",), stream=stream, max_body=max_body)
+
+    def put(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for PUT on `path`."""
+        return self.route(path, ("PUT",), stream=stream, max_body=max_body)
+
+    def patch(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for PATCH on `path`."""
+        return self.route(path, ("PATCH",), stream=stream, max_body=max_body)
+
+    def delete(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for DELETE on `path`."""
+        return self.route(path, ("DELETE",), stream=stream, max_body=max_body)
+
+    def head(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for HEAD on `path`, in place of the one for GET."""
+        return self.route(path, ("HEAD",), stream=stream, max_body=max_body)
+
+    def options(
+        self, path: str, *, stream: bool = False, max_body: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for OPTIONS on `path`, in place of the answer that comes for free."""
+        return self.route(path, ("OPTIONS",), stream=stream, max_body=max_body)
+
+    def route(
+        self,
+        path: str,
+        methods: Iterable[str] = ("GET",),
+        *,
+        stream: bool = False,
+        max_body: int | None = None,
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for several methods: `@router.route("/cart", methods=["GET", "PUT"])`.
+
+        Methods are upper case, here and in requests. With `stream=True` the handler, an `async def`, starts
+        when the head of a request is complete, and takes the body as it comes: `req.stream()`. `max_body`, in
+        bytes, takes the place of the server's limit.
+        """
+        if isinstance(methods, str) or not (names := [_method(name) for name in methods]):
+            raise ValueError(f'methods is a list such as ["GET", "PUT"], not {methods!r}')
+        parse(path)  # so that a wrong path is reported where it stands
+
+        def register(handler: HandlerT) -> HandlerT:
+            for name in names:
+                self._add(name, path, handler, stream, max_body)
+            return handler
+
+        return register
+
+    def add_route(
+        self,
+        method: str,
+        path: str,
+        handler: Callable[..., Any],
+        *,
+        stream: bool = False,
+        max_body: int | None = None,
+    ) -> None:
+        """Register `handler` for `method` on `path`. Of two for both the last one wins, with a warning.
+
+        Raises `TypeError` for a handler that cannot be called, or takes no body as it comes though
+        `stream=True` says so; `ValueError` for a path of a wrong form; `RuntimeError` while a server runs:
+        routes are compiled when it starts.
+        """
+        self._add(_method(method), path, handler, stream, max_body)
+
+    def _add(
+        self, method: str, path: str, handler: Callable[..., Any], stream: bool, max_body: int | None
+    ) -> None:
+        self._check_open()
+        if max_body is not None:
+            check_number("max_body", max_body, 0)
+        if not callable(handler):
+            raise TypeError(f"the handler of {method} {path} is {handler!r}, which cannot be called")
+        if stream and (hasattr(handler, "_websocket") or not takes_bodies(handler)):
+            raise TypeError(
+                f"the handler of {method} {path} is no `async def`, and no other takes a body as it comes: "
+                "make it one, or register it without stream=True"
+            )
+        segments = parse(path)
+        key = method, shape_of(segments)
+        if key in self._entries:
+            warnings.warn(f"{method} {path} is registered twice; the last one wins", stacklevel=3)
+            del self._entries[key]  # so that the new one stands last
+        self._entries[key] = Route(method, segments, handler, (self,), stream, max_body)
+
+    def websocket(
+        self,
+        path: str,
+        *,
+        origins: Collection[str] | None = None,
+        subprotocols: Sequence[str] = (),
+        max_message: int = 1 << 20,
+        ping_interval: float | None = 20.0,
+        ping_timeout: float = 20.0,
+        compress: bool = True,
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for the clients that open a WebSocket on `path` (RFC 6455). It needs wsproto.
+
+        Pages of the same host may connect, and clients that are no browsers; `origins` names others instead:
+        `["https://example.org"]`, or `"*"` for all. Of `subprotocols` the first that the client knows is
+        taken. A message may have `max_message` bytes, when inflated if it was compressed, which `compress`
+        allows. A client that is silent for `ping_interval` seconds gets a ping (None: never), and is cut
+        off after `ping_timeout` more seconds of silence. Before hooks run, and may refuse with `Fail`; after
+        hooks get the 101. Raises `ImportError` without wsproto, `TypeError` for a handler that is no
+        `async def`, `ValueError` for a setting that makes no sense.
+
+            @router.websocket("/echo")
+            async def echo(ws: WebSocket):
+                async for message in ws:
+                    await ws.send(message)
+        """
+        from kissapi.extras.websocket import upgrader
+
+        parse(path)
+        make = upgrader(
+            origins=origins,
+            subprotocols=subprotocols,
+            max_message=max_message,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            compress=compress,
+        )
+
+        def register(handler: HandlerT) -> HandlerT:
+            self._add("GET", path, make(handler), False, None)
+            return handler
+
+        return register
+
+    def mount(self, prefix: str, router: Router) -> None:
+        """Serve `router` below `prefix`, which may have parameters; `root[prefix] = router` does the same.
+
+        Both `/api` and `/api/` reach the `/` of a router mounted at `/api`. Raises `TypeError` for what is no
+        router, `ValueError` for a router that would end up inside itself.
+        """
+        self._check_open()
+        if not isinstance(router, Router):
+            raise TypeError(f"only a Router can be mounted, not {router!r}")
+        if not isinstance(prefix, str):
+            raise TypeError(f'a prefix is a string such as "/api", not {prefix!r}')
+        prefix = "/" + prefix.strip("/")
+        segments = parse(prefix) if prefix != "/" else ()
+        if any(segment.kind == "path" for segment in segments):
+            raise ValueError(f"a prefix cannot take the rest of the path: {prefix!r}")
+        if router is self or self in router.below():
+            raise ValueError(f"mounting at {prefix!r} would put a router inside itself")
+        entry = Mount(segments, router)
+        self._entries[entry] = entry
+
+    __setitem__ = mount
+
+    def routes(self) -> Iterator[Route]:
+        """Every route that can be reached from here, those of mounted routers included."""
+        return self._walk((), (self,))
+
+    def _walk(self, prefix: tuple[Segment, ...], chain: tuple[Router, ...]) -> Iterator[Route]:
+        for entry in self._entries.values():
+            segments = prefix + entry.segments
+            if isinstance(entry, Mount):
+                yield from entry.router._walk(segments, (*chain, entry.router))
+                continue
+            yield entry._replace(segments=segments, chain=chain)
+            if prefix and entry.segments == _SLASH:
+                yield entry._replace(segments=prefix, chain=chain)  # "/api" as well as "/api/"
+
+    def below(self) -> Iterator[Router]:
+        """The routers mounted here, those mounted in them included; one that stands twice comes twice."""
+        for entry in self._entries.values():
+            if isinstance(entry, Mount):
+                yield entry.router
+                yield from entry.router.below()
+
+    def check_addresses(self, names: Iterable[Any]) -> None:
+        """Raise `PermissionError` if other machines could reach what is for this one alone."""
+        for router in (self, *self.below()):
+            for name in names:
+                # What a socket says of itself: (host, port, …), or the path of a Unix socket.
+                if router.local_only is None or not isinstance(name, tuple):
+                    continue
+                if not str(name[0]).startswith("127.") and name[0] != "::1":
+                    raise PermissionError(EACCES, router.local_only.format(f"{name[0]}:{name[1]}"))
+
+    def count_servers(self, change: int) -> None:
+        """Note that a server has started (1) or stopped (-1) serving this router and those below."""
+        for router in {self, *self.below()}:
+            router._servers += change
+
+
+def _method(name: str) -> str:
+    if not isinstance(name, str) or not is_token(name):
+        raise ValueError(f'{name!r} is no method: write "GET", "POST", … (RFC 9110 §9.1)')
+    return name.upper()

@@ -1,0 +1,63 @@
+"""Assembly: what one event loop serves, put together from settings: a service, and what makes a connection.
+
+The running server does it once for each of its loops, the testing client for its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kissapi.http.connection import Connection
+from kissapi.http.service import Service
+from kissapi.routing.dispatch import Dispatch
+from kissapi.server.event_loop import import_backend
+
+if TYPE_CHECKING:
+    from kissapi.backends.host import Connect
+    from kissapi.server.settings import Settings
+
+Handle = Callable[[Any], Any]
+
+
+def make_service(
+    settings: Settings, loop: Any, context: Any = None, around: Callable[[Handle], Any] | None = None
+) -> tuple[Service, Callable[[Any], None]]:
+    """The service of `loop`, and what makes a connection of an accepted socket there.
+
+    Requests begin with the context variables of `context`. `around(handle)` takes the place of what handles
+    each request.
+    """
+    backend = import_backend(settings.backend)
+    request_class = settings.request_class
+    if settings.trusted is not None and settings.proxy_fields:
+        from kissapi.http.forwarded import proxied_request_class
+
+        request_class = proxied_request_class(settings.trusted, settings.proxy_fields, request_class)
+    service = Service(
+        loop=loop,
+        spawn=backend.spawner(loop),
+        dispatch=Dispatch(settings.router, settings.limits.max_body),
+        parser_class=settings.parser_class,
+        request_class=request_class,
+        limits=settings.limits,
+        log=settings.make_log(),
+        headers=settings.headers,
+        access_log=settings.access_log,
+        context=context,
+    )
+    if around is not None:
+        service.handle = around(service.handle)
+    connect: Connect = partial(Connection, service)
+    if settings.tls is not None:
+        from kissapi.backends.tls_handshake import over_tls
+
+        current = settings.tls.current
+        connect = over_tls(service, connect, lambda: current(service.clock(), service.log))
+    adopt = backend.adopter(loop, service, connect)
+    if settings.trusted is not None and settings.proxy_protocol:
+        from kissapi.net.proxy_gate import Gate
+
+        adopt = Gate(service, settings.limits, adopt, settings.trusted, service.log.warning).admit
+    return service, adopt

@@ -1,0 +1,36 @@
+"""The program that type checkers read does what its types say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.house import typed_program
+from tests.wire import Wire
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "selectors"])
+def test_it_runs(backend: Any) -> None:
+    with typed_program.ask() as client:
+        assert client.get("/stock/pears").json == {"pears": 3}
+        missing = client.get("/stock/apples")
+        assert (missing.status, missing.json) == (404, {"error": "Not Found"})
+        assert client.get("/accepts", headers=[("accept", "a"), ("accept", "b")]).json == ["a", "b"]
+        answer = client.post("/login", body=b"ann")
+        assert answer.status == 303
+        first, second = answer.headers.get_all("set-cookie")
+        assert first.startswith("user=ann; Expires=")
+        assert second == "guest=; Max-Age=0; Path=/login; SameSite=Lax; HttpOnly"
+        assert client.get("/page").text == "<p>page"
+        assert client.get("/ticks").text == "tick"
+        assert client.get("/lines").text == "line"
+        assert json.loads(client.get("/events").text.split("data: ")[1]) == {"n": 5}
+    assert typed_program.Shop.stock == {}
+
+
+def test_a_parser_of_its_own() -> None:
+    wire = Wire(typed_program.router, typed_program.Lines, typed_program.Shop).send(b"/page\n")
+    assert wire.received.endswith(b"<p>page")
+    assert wire.closed

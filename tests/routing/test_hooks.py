@@ -1,0 +1,176 @@
+"""Hooks: which run, in which order, and what becomes of what they return and raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kissapi import Fail, Request, Response, Router
+from tests.wire import Wire, parse_answers
+
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def answer_to(router: Router, parser_class: Any, request: bytes = GET) -> tuple[int, bytes]:
+    ((status, _, body),) = parse_answers(Wire(router, parser_class).send(request).received)
+    return status, body
+
+
+def noting(steps: list[str], step: str, asynchronous: bool = False) -> Callable[..., Any]:
+    def hook(req: Request, *result: Any) -> None:
+        steps.append(step)
+
+    async def async_hook(req: Request, *result: Any) -> None:
+        steps.append(step)
+
+    return async_hook if asynchronous else hook
+
+
+def test_hooks_run_in_the_order_they_were_added_sync_or_async(parser_class: Any) -> None:
+    steps: list[str] = []
+    router = Router()
+    for number in range(4):
+        router.add_hook("after", noting(steps, f"after {number}", asynchronous=number % 2 == 1))
+        router.add_hook("before", noting(steps, f"before {number}", asynchronous=number % 2 == 0))
+
+    @router.get("/x")
+    async def handler(req: Request) -> str:
+        steps.append("handler")
+        return "done"
+
+    assert answer_to(router, parser_class) == (200, b"done")
+    assert steps == [*(f"before {n}" for n in range(4)), "handler", *(f"after {n}" for n in range(4))]
+
+
+def test_hooks_added_after_the_route_run_too(parser_class: Any) -> None:
+    router = Router()
+    router.get("/x")(answer)
+
+    @router.before
+    async def count(req: Request) -> None:
+        req.state.count = 1
+
+    @router.after
+    def show(req: Request, result: Any) -> str:
+        return f"{result} {req.state.count}"
+
+    assert answer_to(router, parser_class) == (200, b"answer 1")
+
+
+async def answer(req: Request) -> str:
+    return "answer"
+
+
+def nested_routers(steps: list[str], nested: bool) -> Router:
+    root, api, users = Router(), Router(), Router()
+    root["/api"] = api
+    api["/users/{id}"] = users
+    for name, router in (("root", root), ("api", api), ("users", users)):
+        router.add_hook("before", noting(steps, f"before {name}"), nested)
+        router.add_hook("after", noting(steps, f"after {name}"), nested)
+        router.get("/x")(answer)
+        router.get("/{any}")(answer)
+    return root
+
+
+OWN_HOOKS = [
+    ("/x", "root"),
+    ("/other", "root"),
+    ("/api/x", "api"),
+    ("/api/other", "api"),
+    ("/api/users/7/x", "users"),
+    ("/api/users/7/other", "users"),
+]
+
+
+@pytest.mark.parametrize(("path", "owner"), OWN_HOOKS)
+def test_only_the_router_that_owns_the_route_runs_its_hooks(path: str, owner: str) -> None:
+    steps: list[str] = []
+    Wire(nested_routers(steps, nested=False)).send(GET.replace(b"/x", path.encode()))
+    assert steps == [f"before {owner}", f"after {owner}"]
+
+
+def test_nested_hooks_run_from_the_outermost_router_in_and_back_out() -> None:
+    steps: list[str] = []
+    Wire(nested_routers(steps, nested=True)).send(GET.replace(b"/x", b"/api/users/7/x"))
+    assert steps == [
+        *("before root", "before api", "before users"),
+        *("after users", "after api", "after root"),
+    ]
+
+
+NO_ROUTE = [(b"GET /none HTTP", 404), (b"POST /x HTTP", 405), (b"OPTIONS /x HTTP", 204)]
+
+
+@pytest.mark.parametrize(("line", "status"), NO_ROUTE)
+def test_where_no_handler_is_found_no_hook_runs(parser_class: Any, line: bytes, status: int) -> None:
+    steps: list[str] = []
+    router = Router()
+    router.get("/x")(answer)
+    router.add_hook("before", noting(steps, "before"), nested=True)
+    router.add_hook("after", noting(steps, "after"), nested=True)
+    assert answer_to(router, parser_class, GET.replace(b"GET /x HTTP", line))[0] == status
+    assert steps == []
+
+
+def test_what_a_before_hook_returns_is_ignored_and_what_it_changes_is_seen(parser_class: Any) -> None:
+    router = Router()
+
+    @router.before
+    async def change(req: Request) -> str:
+        req.params["id"] = "changed"
+        return "ignored"
+
+    @router.get("/{id}")
+    async def handler(req: Request) -> Any:
+        return req.params["id"]
+
+    assert answer_to(router, parser_class) == (200, b"changed")
+
+
+def test_an_after_hook_gets_the_result_before_conversion_and_none_means_unchanged(parser_class: Any) -> None:
+    router = Router()
+    seen = []
+
+    @router.get("/x")
+    async def handler(req: Request) -> Any:
+        return {"a": 1}
+
+    router.after(lambda req, result: seen.append(result))
+    router.after(lambda req, result: [result])
+    router.after(lambda req, result: seen.append(result))
+    router.after(lambda req, result: Response({"in": result}, 201))
+    assert answer_to(router, parser_class) == (201, b'{"in": [{"a": 1}]}')
+    assert seen == [{"a": 1}, [{"a": 1}]]
+
+
+def test_false_results_of_after_hooks_are_results(parser_class: Any) -> None:
+    router = Router()
+    router.get("/x")(answer)
+    router.after(lambda req, result: "")
+    assert answer_to(router, parser_class) == (200, b"")
+
+
+@pytest.mark.parametrize("place", ["before", "handler", "after"])
+@pytest.mark.parametrize("error", [Fail(403, "Forbidden"), ValueError("oops")])
+def test_what_is_raised_anywhere_answers_at_once(parser_class: Any, place: str, error: Exception) -> None:
+    steps: list[str] = []
+    router = Router()
+
+    def step(name: str) -> Callable[..., Any]:
+        async def run(req: Request, *result: Any) -> None:
+            steps.append(name)
+            if name == place:
+                raise error
+
+        return run
+
+    for kind in ("before", "after"):
+        router.add_hook(kind, step(kind))
+        router.add_hook(kind, noting(steps, f"second {kind}"))
+    router.get("/x")(step("handler"))
+    expected = (403, b"Forbidden") if isinstance(error, Fail) else (500, b"Internal Server Error")
+    assert answer_to(router, parser_class) == expected
+    assert steps[-1] == place
