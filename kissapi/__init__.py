@@ -18,7 +18,13 @@ A room imports only rooms above it; tests/house/test_imports.py has the law.
 """
 
 from kissapi.backends.awaitables import sleep, to_thread
+from kissapi.backends.event import Event
+from kissapi.backends.gather import gather
+from kissapi.backends.queue import Queue
+from kissapi.backends.spawn import spawn
+from kissapi.backends.timeout import timeout
 from kissapi.core import Fail
+from kissapi.http.app import App
 from kissapi.http.headers import Headers
 from kissapi.http.parser import HttpParser
 from kissapi.http.request import Request
@@ -30,16 +36,22 @@ from kissapi.server import Server
 __version__ = "0.2.0"
 
 __all__ = [
+    "App",
+    "Event",
     "Fail",
     "Headers",
     "HttpParser",
+    "Queue",
     "Request",
     "Response",
     "Router",
     "Server",
+    "gather",
     "html",
     "redirect",
     "serve",
     "sleep",
+    "spawn",
+    "timeout",
     "to_thread",
 ]

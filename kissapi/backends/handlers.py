@@ -51,6 +51,11 @@ def takes_bodies(function: Callable[..., Any]) -> bool:
     return bool(code_flags(function) & (_COROUTINE | _ASYNC_GENERATOR))
 
 
+def is_async_generator(function: Callable[..., Any]) -> bool:
+    """Whether it is an async generator function: an `async def` with a `yield`."""
+    return bool(code_flags(function) & _ASYNC_GENERATOR)
+
+
 def code_flags(function: Any) -> int:
     """The flags of the code of `function`, of its class if it is a callable object."""
     while isinstance(function, partial):

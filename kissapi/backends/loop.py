@@ -112,6 +112,9 @@ class Loop:
                 self.on_error(error)
             del callback, arguments  # no cycle: an error may hold this frame
 
+    def is_closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
         """Give back what it has of the system; in a forked process, what it has copied of its parent's."""
         self._closed = True

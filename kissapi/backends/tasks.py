@@ -30,6 +30,16 @@ class ForeignAwait(TypeError):
     """A coroutine awaited what only asyncio can wait for."""
 
 
+class WhichTask:
+    """Awaited, it gives the task that awaits it, a turn of the loop later. No task notes that it runs."""
+
+    task: Any = None
+
+    def __await__(self) -> Generator[WhichTask, None, Any]:
+        yield self
+        return self.task
+
+
 class Future:
     """A result that is not there yet."""
 
@@ -114,6 +124,7 @@ class Task(Future):
 
     _waits_for: Future | None = None
     _cancel_asked = False
+    _cancels = 0  # how many times it was asked to end
 
     def __init__(self, loop: Scheduler, coroutine: Coroutine[Any, Any, Any], context: Any = None) -> None:
         # The first step, which is the only one of the usual handler, is taken here: that saves a call.
@@ -135,9 +146,21 @@ class Task(Future):
         """Throw `CancelledError` into the coroutine where it waits."""
         if self._state is not _PENDING:
             return False
+        self._cancels += 1
         if self._waits_for is None or not self._waits_for.cancel():
             self._cancel_asked = True
         return True
+
+    def cancelling(self) -> int:
+        """How many times it was asked to end, but for those taken back."""
+        return self._cancels
+
+    def uncancel(self) -> int:
+        """Take one `cancel` back, and give how many are left."""
+        self._cancels = max(0, self._cancels - 1)
+        if not self._cancels:
+            self._cancel_asked = False
+        return self._cancels
 
     def _step(self, woken_by: Future | None = None, error: BaseException | None = None) -> None:
         self._waits_for = None
@@ -174,9 +197,13 @@ class Task(Future):
                 self._cancel_asked = False
         elif waits_for is None:
             self._loop.call_soon(self._step)
+        elif isinstance(waits_for, WhichTask):
+            waits_for.task = self
+            self._loop.call_soon(self._step)
         else:
             wrong = ForeignAwait(
                 f"{waits_for!r} needs asyncio, and this server runs on selectors: "
-                "use kissapi.sleep, kissapi.to_thread"
+                "use kissapi.sleep, kissapi.to_thread, kissapi.gather, kissapi.timeout, kissapi.Event, "
+                "kissapi.Queue"
             )
             self._loop.call_soon(self._step, None, wrong)

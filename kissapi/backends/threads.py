@@ -14,15 +14,15 @@ from collections import deque
 from collections.abc import Callable
 
 try:
-    from contextvars import copy_context
+    from contextvars import ContextVar, copy_context
 except ImportError:
-    from kissapi.compat.contextvars import copy_context  # type: ignore[assignment]
+    from kissapi.compat.contextvars import ContextVar, copy_context  # type: ignore[assignment]
 try:
     from queue import SimpleQueue
 except ImportError:
     from kissapi.compat.queue import SimpleQueue  # type: ignore[assignment]
 
-__all__ = ["Place", "Threads", "copy_context"]
+__all__ = ["ContextVar", "Place", "Threads", "copy_context"]
 
 Call = Callable[[], None]
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kissapi.core import Fail
 from kissapi.http.parser import HttpParser
 from kissapi.http.request import Request
 from kissapi.routing.dispatch import Dispatch
+from kissapi.routing.lifespan import takes_app
 from kissapi.routing.listing import qualified_name
+from kissapi.server.life import steps_of
 
 if TYPE_CHECKING:
     from kissapi.routing.route import Route
@@ -84,17 +86,26 @@ def _calls(app: Router | Server) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         inner = getattr(route.handler, "_websocket", None)  # the handler of the app, inside one of ours
         function, given = (route.handler, "request") if inner is None else (inner, "WebSocket")
         yield f"{route.method} {route.path}", function, (given,)
+        yield from _hooks(route.hooks.before, route.hooks.after, route.hooks.around)
     for each in dict.fromkeys((router, *router.below())):
-        for hook in each.before_hooks:
-            yield "before hook", hook.function, ("request",)
-        for hook in each.after_hooks:
-            yield "after hook", hook.function, ("request", "result")
+        groups = (each.before_hooks, each.after_hooks, each.around_hooks)
+        yield from _hooks(*([hook.function for hook in group] for group in groups))
         for kind, function in each.error_handlers.items():
             name = kind if isinstance(kind, int) else kind.__name__
             yield f"on_error({name})", function, ("request", "error")
-    for event in ("on_start", "on_stop"):
-        for function in getattr(app, f"{event.removeprefix('on_')}_hooks", ()):
-            yield event, function, ()
+    for step in steps_of([] if app is router else app._steps, router):
+        yield step.kind, step.function, ("app",) if takes_app(step.function) else ()
+
+
+def _hooks(
+    before: Iterable[Any], after: Iterable[Any], around: Iterable[Any]
+) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+    for hook in before:
+        yield "before hook", hook, ("request",)
+    for hook in after:
+        yield "after hook", hook, ("request", "result")
+    for hook in around:
+        yield "around hook", hook, ("request",)
 
 
 def _paths(route: Route) -> Iterator[str]:

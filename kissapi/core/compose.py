@@ -23,9 +23,10 @@ def compose(
 ) -> Call:
     """One coroutine function that runs `before`, `call` and `after`; `errors` answer what they raise.
 
-    The return value of a before hook is ignored. An after hook gets (request, result) and returns the new
-    result; None leaves it unchanged. Hooks run on the loop, sync or async. An exception skips the rest and
-    goes to `errors`, the tables of the routers from the innermost out; see `answer`.
+    A before hook returns None, or the request itself, to go on. A `Response` or a `Fail` answers in place of
+    the handler, and no after hook runs. An after hook gets (request, result) and returns the new result; None
+    leaves it unchanged. Hooks run on the loop, sync or async. An exception skips the rest and goes to
+    `errors`, the tables of the routers from the innermost out; see `answer`.
     """
     if not before and not after and not errors:
         return call
@@ -35,7 +36,9 @@ def compose(
             for hook in before:
                 outcome = hook(request)
                 if hasattr(outcome, "__await__"):
-                    await outcome
+                    outcome = await outcome
+                if outcome is not None and outcome is not request:
+                    return _answer_of(hook, outcome)
             result = await call(request)
             for hook in after:
                 outcome = hook(request, result)
@@ -53,6 +56,18 @@ def compose(
     return composed
 
 
+def _answer_of(hook: Callable[..., Any], outcome: Any) -> Response:
+    """What a before hook answers. A `Fail` is raised, so that error handlers see it."""
+    if isinstance(outcome, Fail):
+        raise outcome
+    if not isinstance(outcome, Response):
+        raise TypeError(
+            f"the before hook {getattr(hook, '__qualname__', hook)} returned {outcome!r}: "
+            "None goes on to the handler, a Response or a Fail answers"
+        )
+    return outcome
+
+
 async def answer(errors: Sequence[Errors], request: Request, error: Exception) -> Any:
     """What the innermost router with a handler for `error` answers: a response or a `Fail`; else None.
 
@@ -61,7 +76,7 @@ async def answer(errors: Sequence[Errors], request: Request, error: Exception) -
     answers is a bug, so it is reported as well. Error handlers are asked once per request: what they raise
     themselves they do not answer.
     """
-    request._asked = True
+    request._asked = bool(errors)
     status = error.status if isinstance(error, Fail) else 500
     ways = [status, *type(error).__mro__] if isinstance(error, Fail) else [*type(error).__mro__, 500]
     for table in errors:

@@ -11,8 +11,8 @@
 
         return sse(each_second())
 
-The generator runs in one task from its first event to its end, and is interrupted only to end it. Heartbeats
-come from a timer beside it, so nothing that it waits for is lost.
+The generator runs in one context, and is interrupted only to end it. Heartbeats come from a timer beside it,
+so nothing that it waits for is lost.
 
 When the client leaves, the generator ends where it waits, and its `finally` blocks run. A client that has
 left looks the same as one that only sends no more, until it is written to: so it gets a comment, which a
@@ -26,8 +26,8 @@ import re
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from kissapi.backends.awaitables import Pieces, running_loop, to_thread
-from kissapi.http import json_codec
+from kissapi.backends.awaitables import Pieces, running_loop, sleep, to_thread
+from kissapi.http.json_library import to_json
 from kissapi.http.limits import check_number
 from kissapi.http.response import Response
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kissapi.http.body_writer import BodyWriter
     from kissapi.http.request import Request
 
-FIRST = 0.1  # seconds that the head waits for the first event, where an error handler could still answer
+FIRST = 0.1  # seconds that the head waits for the first event, where hooks could still answer its error
 PROBE = 0.25  # seconds between two comments to a client that sends no more: time for a reset to come
 _COMMENT = b":\n\n"
 _LINE_END = re.compile("\r\n|\r|\n")
@@ -73,7 +73,7 @@ class Event:
         if retry is not None:
             check_number("retry", retry, 0)
         if data is not None and not isinstance(data, str):
-            data = data.decode() if isinstance(data, bytes) else json_codec.to_json(data).decode()
+            data = data.decode() if isinstance(data, bytes) else to_json(data).decode()
         self.data: str | None = data
         self.event = event
         self.id = None if id is None else str(id)
@@ -129,6 +129,7 @@ class Events:
     __slots__ = (
         "_begun",
         "_events",
+        "_first",
         "_heartbeat",
         "_loop",
         "_retry",
@@ -147,6 +148,7 @@ class Events:
         self._loop: Any = None
         self._writer: Any = None
         self._begun = False
+        self._first: Any = None  # a task that waits for the first event; see `begin`
         self._timer: Any = None
         self._sent_at = 0.0  # the time when something was last sent
         self._stopping = False
@@ -158,23 +160,16 @@ class Events:
         if not hasattr(self._events, "__anext__"):
             self._events = Pieces(self._events, writer.request)
         writer.watch(self._probe, self._stop)
-        if writer.is_awaited and not writer.stopping:
-            self._timer = self._loop.call_later(FIRST, self._open)
-        else:
-            self._open()  # at once: a browser fires `open` when the head comes
+        self._open()  # at once: a browser fires `open` when the head comes
         try:
             if writer.stopping:
                 return
             if writer.eof:
                 self._probe()
-            while (event := await anext(self._events, _END)) is not _END and not self._stopping:
+            while (event := await self._next()) is not _END and not self._stopping:
                 data = (event if isinstance(event, Event) else Event(event)).encode()
-                if not self._begun:
-                    self._open()
                 await writer.send(data)
                 self._sent_at = self._loop.time()
-            if not self._begun:
-                self._open()
         except BaseException as error:
             # `_stop` has cancelled the wait for an event; anything else is raised on.
             if not self._stopping or isinstance(error, (Exception, KeyboardInterrupt, SystemExit)):
@@ -183,8 +178,62 @@ class Events:
             self._stop_timer()
             self._writer = None
 
+    async def begin(self, request: Request) -> None:
+        """Wait a moment for the first event: what the generator raises until then is answered in full.
+
+        Raises that. An event that comes later is left to `send_to`.
+        """
+        assert request._connection is not None
+        service, context = request._connection.service, request._connection.context
+        self._loop = running_loop()
+        if not hasattr(self._events, "__anext__"):
+            self._events = Pieces(self._events, request)
+        if service.stopping:
+            return
+        come = self._loop.create_future()
+
+        def start() -> None:
+            if not come.done():
+                self._first = service.spawn(self._next_event(), context)
+                self._first.add_done_callback(wake)
+
+        def wake(task: Any = None) -> None:
+            if not come.done():
+                come.set_result(None)
+
+        # In the next turn: a context that a task is in now cannot be entered again.
+        self._loop.call_soon(start)
+        timer = self._loop.call_later(FIRST, wake)
+        try:
+            await come
+        finally:
+            timer.cancel()
+        first = self._first
+        if first is not None and first.done() and (first.cancelled() or first.exception() is not None):
+            self._first = None
+            try:
+                first.result()
+            finally:
+                del first  # the error holds this frame: no cycle
+
+    async def _next(self) -> Any:
+        """The next event, or `_END`."""
+        first, self._first = self._first, None
+        try:
+            return await (self._next_event() if first is None else first)
+        finally:
+            del first  # an error that it raises holds this frame: no cycle
+
+    async def _next_event(self) -> Any:
+        return await anext(self._events, _END)
+
     async def aclose(self) -> None:
         """End the generator; its `finally` blocks run."""
+        first, self._first = self._first, None
+        if first is not None and not first.done():
+            first.cancel()
+            while not first.done():
+                await sleep(0)
         if hasattr(self._events, "aclose"):
             await self._events.aclose()
         elif hasattr(self._events, "close"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import Pieces, sleep
 from kissapi.core import SENT
+from kissapi.http.cover import close
 from kissapi.http.response import encode_head
 
 if TYPE_CHECKING:
@@ -59,6 +60,18 @@ class BodyWriter:
         long as the head said.
         """
         self._connection: Outlet = connection
+        try:
+            await self._send_body(connection)
+        finally:
+            self.request._sent = self.size
+        if connection.take is not None and self.request._reader is not None:
+            await self.request._reader.finish()
+        service = connection.service
+        if service.answered is not None:
+            service.answered.append((self.request, self.response.status, self.size, connection.received_at))
+        return SENT
+
+    async def _send_body(self, connection: Outlet) -> None:
         body: Any = self.response.body
         if isinstance(body, bytes):
             self.send_head()
@@ -69,26 +82,20 @@ class BodyWriter:
                 await body.send_to(self)
             finally:
                 self.forget()
-                await _close(body)
+                await close(body)
         else:
             pieces = body if hasattr(body, "__anext__") else Pieces(body, self.request)
             try:
                 async for piece in pieces:
                     await self.send(piece)
             finally:
-                await _close(pieces)
+                await close(pieces)
         self.count(0)
         if self.length is not None and self.size < self.length:
             raise RuntimeError(f"the body ended after {self.size} of {self.length} bytes")
         self.send_head()
         if self._chunked:
             connection.write(b"0\r\n\r\n")
-        if connection.take is not None and self.request._reader is not None:
-            await self.request._reader.finish()
-        service = connection.service
-        if service.answered is not None:
-            service.answered.append((self.request, self.response.status, self.size, connection.received_at))
-        return SENT
 
     # Called by a body that sends itself
 
@@ -133,11 +140,6 @@ class BodyWriter:
     def stopping(self) -> bool:
         """Whether the server is to stop."""
         return bool(self._connection.service.stopping)
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether an error handler would answer what is raised before the head is out."""
-        return bool(self._connection.service.dispatch.errors_for(self.request))
 
     @property
     def eof(self) -> bool:
@@ -205,11 +207,3 @@ class BodyWriter:
         if service.has_headers:
             tail = service.headers.yield_to(self.response, tail)
         return encode_head(self.response, tail, self.length, self._chunked)
-
-
-async def _close(body: Any) -> None:
-    """Close `body`: its `finally` blocks run."""
-    if hasattr(body, "aclose"):
-        await body.aclose()
-    elif hasattr(body, "close"):
-        body.close()

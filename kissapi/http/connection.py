@@ -115,12 +115,15 @@ class Connection(core.Connection):
         if self.state is not CLOSED and not self.pending:
             self.resume_reading()
 
-    def after(self, request: Any, function: Any, arguments: tuple[Any, ...]) -> None:
-        """Call `function(*arguments)` after the answer to `request`; never, if the client left before it."""
+    def after(self, request: Any, function: Any, arguments: tuple[Any, ...] | None) -> None:
+        """Call `function(*arguments)` after the answer to `request`; never, if the client left before it.
+
+        If `arguments` is None, call it with the outcome and the bytes sent, whatever the outcome is.
+        """
         if self.has_in_hand(request):
             self.after_calls = [*(self.after_calls or ()), (request, function, arguments, self.context)]
-        elif not request._unanswered:
-            # It is answered already. In the next turn: this call may come from a task of `request`.
+        elif arguments is None or not request._outcome:
+            # It is answered already. In the next turn, for this may be the context of `request`.
             run = self.service.run_after
             self.service.loop.call_soon(run, request, function, arguments, copy_context())
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kissapi.core import Fail, answer
-from kissapi.http import json_codec
+from kissapi.core import Fail
 from kissapi.http.body_writer import BodyWriter
 from kissapi.http.response import (
     JSON_HEAD,
@@ -22,29 +21,30 @@ from kissapi.http.response import (
     Response,
     declared_length,
     encode_head,
+    is_bodyless,
 )
 from kissapi.http.upgrade import Upgrade
 
 if TYPE_CHECKING:
     from kissapi.http.connection import Connection
     from kissapi.http.contract import Contract
+    from kissapi.http.interfaces import Cover
     from kissapi.http.request import Request
 
 Encode = Callable[[Any, Any, Any], Any]
 
 
 class Refused:
-    """In place of a result: `error`, for which no error handler has been asked yet."""
+    """In place of a result: `error`, raised where `cover` has not seen it yet."""
 
-    def __init__(self, error: Exception) -> None:
-        self.error: Any = error
+    def __init__(self, cover: Cover, error: BaseException) -> None:
+        self.cover = cover
+        self.error: BaseException | None = error
 
-    async def ask(self, request: Request, connection: Connection) -> Any:
-        """A sender: the answer of an error handler, else the answer of the service."""
-        service = connection.service
+    async def answer(self, request: Request, connection: Connection) -> Any:
+        """A sender: what the arounds and error handlers of the cover answer, else the service."""
         error, self.error = self.error, None  # it holds frames that hold this: no cycle
-        reply = await answer(service.dispatch.errors_for(request), request, error)
-        return service.failure(request, error) if reply is None else reply
+        return await self.cover.run(None, request, error)
 
 
 def encoder_for(contract: Contract) -> Encode:
@@ -80,14 +80,15 @@ def encode_http(connection: Any, request: Any, result: Any) -> Any:
     elif kind is bytes:
         body, head, size = result, TEXT_HEAD, len(result)
     elif kind is dict or kind is list:
-        body = json_codec.to_json(result)
+        body = service.to_json(result)
         head, size = JSON_HEAD, len(body)
     elif kind is Refused:
-        return partial(result.ask, request)
+        return partial(result.answer, request)
     else:
-        return _encode_response(connection, request, Response.of(result), tail)
+        return _encode_response(connection, request, service.run(Response.of, result), tail)
     if size > WHOLE or request.method == "HEAD":
-        return _encode_response(connection, request, Response(result), tail)
+        return _encode_response(connection, request, service.run(Response, result), tail)
+    request._sent = size
     if service.answered is not None:
         service.answered.append((request, 200, size, connection.received_at))
     return b"".join((head, NUMBERS[size] if size < 1024 else b"%d" % size, tail, body))
@@ -102,7 +103,7 @@ def _unread(connection: Any, request: Any, result: Any) -> Any:
     elif isinstance(result, Fail):
         body, status = result.data, result.status
     streams = hasattr(body, "__anext__") or hasattr(body, "__next__") or hasattr(body, "send_to")
-    if reader.ended or (streams and not _is_bodyless(request, status)):
+    if reader.ended or (streams and not is_bodyless(request, status)):
         return None  # an answer that streams may still read it
 
     async def drop(connection: Any) -> Any:
@@ -115,11 +116,20 @@ def _unread(connection: Any, request: Any, result: Any) -> Any:
 
 
 def _encode_response(connection: Any, request: Any, response: Response, tail: bytes) -> Any:
+    try:
+        return _encode(connection, request, response, tail)
+    except BaseException:
+        close_unsent(connection, request, response.body, connection.context)
+        raise
+
+
+def _encode(connection: Any, request: Any, response: Response, tail: bytes) -> Any:
     service = connection.service
     if "connection" in response.headers and response.headers["connection"].lower() == "close":
         connection.close_after = True
         tail = service.tail_close
-    response.prepare(request)
+    if not response._prepared:
+        response.prepare(request)
     body, status = response.body, response.status
     if isinstance(response, Upgrade):
         if request._reader is not None:
@@ -136,7 +146,7 @@ def _encode_response(connection: Any, request: Any, response: Response, tail: by
         tail = service.tail[:-2] + b"Connection: Upgrade, " + other + b"\r\n\r\n"
     if service.has_headers:
         tail = service.headers.yield_to(response, tail)
-    if _is_bodyless(request, status):
+    if is_bodyless(request, status):
         if isinstance(body, bytes):
             length = None if status in (204, 304) else 0 if status == 205 else len(body)
             if request.method == "HEAD" and length == 0:  # a handler may declare it, and make no body
@@ -149,7 +159,7 @@ def _encode_response(connection: Any, request: Any, response: Response, tail: by
             data = encode_head(
                 response, tail, length, framed and length is None and request.http_version != "1.0"
             )
-            _close(connection, request, body)
+            close_unsent(connection, request, body, connection.context)
         _note(connection, request, status, 0)
         return data
     if isinstance(body, bytes) and len(body) <= WHOLE:
@@ -159,19 +169,15 @@ def _encode_response(connection: Any, request: Any, response: Response, tail: by
     return BodyWriter(request, response, length).run
 
 
-def _is_bodyless(request: Any, status: int) -> bool:
-    """Whether no body is sent, whatever there is (RFC 9110 §6.4.1, §15.3.6)."""
-    return request.method == "HEAD" or status in (204, 205, 304)
-
-
-def _close(connection: Any, request: Any, body: Any) -> None:
+def close_unsent(connection: Any, request: Any, body: Any, context: Any) -> None:
     """Close a body that is not sent, in a worker thread if `close` may block."""
     close = getattr(body, "aclose", None) or getattr(body, "close", None)
     if close is not None:
-        connection.service.run_after(request, close, (), connection.context)
+        connection.service.run_after(request, close, (), context)
 
 
 def _note(connection: Any, request: Any, status: int, size: int) -> None:
+    request._sent = size
     answered = connection.service.answered
     if answered is not None:
         answered.append((request, status, size, connection.received_at))
@@ -181,16 +187,17 @@ def encode_by_parser(whole_results: bool, connection: Any, request: Any, result:
     """The answer of a parser that has an `encode`; with `whole_results`, `encode_result` too."""
     service, parser = connection.service, connection.parser
     if isinstance(result, Refused):
-        return partial(result.ask, request)
+        return partial(result.answer, request)
     status = 200
     if whole_results and not isinstance(result, (Response, Fail)):
         data = _checked(parser, "encode_result", result)
     else:
-        response = Response.of(result)
-        response.prepare(request)
+        response = service.run(Response.of, result)
+        if not response._prepared:
+            response.prepare(request)
         status, body = response.status, response.body
         if not isinstance(body, bytes) or isinstance(response, Upgrade):
-            _close(connection, request, body)
+            close_unsent(connection, request, body, connection.context)
             raise TypeError(
                 "only HTTP streams and upgrades: with encode(), a handler returns its whole answer"
             )

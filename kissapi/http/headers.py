@@ -7,10 +7,15 @@ may not contain is percent-encoded. Fields that are known to be valid pass by `f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Self, TypeVar, overload
 
 from kissapi.http import uri
+from kissapi.http.given import Missing, converted
 from kissapi.http.grammar import is_token
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 _CONTROL = dict.fromkeys([*range(0x09), *range(0x0A, 0x20), 0x7F], " ")
 
@@ -57,7 +62,7 @@ class Headers(MutableMapping[str, str]):
             self.add(name, value)
 
     @classmethod
-    def from_wire(cls, head: bytes) -> Headers:
+    def from_wire(cls, head: bytes) -> Self:
         """The fields of a head that a parser has checked; see `decode_fields`."""
         headers = cls.__new__(cls)
         headers._values = values = dict[str, list[str]]()
@@ -67,7 +72,7 @@ class Headers(MutableMapping[str, str]):
         return headers
 
     @classmethod
-    def of(cls, fields: Mapping[str, str]) -> Headers:
+    def of(cls, fields: Mapping[str, str]) -> Self:
         """`fields` as they are: lower-case names, and values known to be fit to be sent."""
         headers = cls.__new__(cls)
         headers._values = {name: [value] for name, value in fields.items()}
@@ -103,6 +108,24 @@ class Headers(MutableMapping[str, str]):
     def __repr__(self) -> str:
         return f"Headers({dict(self.items())!r})"
 
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: D) -> str | D: ...
+    @overload
+    def get(self, name: str, default: D, type: Callable[[str], T]) -> T | D: ...
+    def get(self, name: str, default: Any = None, type: Any = None) -> Any:  # noqa: A002
+        """The value of `name`, `default` if it is missing; converted by `type`, and raises what that raises.
+
+        Of a request, what `type` cannot convert raises `Fail(400)`.
+        """
+        if name.lower() not in self._values:
+            return default
+        return Headers.__getitem__(self, name) if type is None else self._convert(name, type)
+
+    def _convert(self, name: str, kind: Any) -> Any:
+        return kind(self[name])
+
     def add(self, name: str, value: str) -> None:
         """One more value of `name`, beside those it has: `headers.add("Set-Cookie", "a=1")`."""
         key, checked = _checked_name(name), _checked_value(name, value)
@@ -117,6 +140,27 @@ class Headers(MutableMapping[str, str]):
         for name, values in self._values.items():
             for value in values:
                 yield name, value
+
+
+class RequestHeaders(Headers):
+    """The fields of a request: one that is missing raises `Missing`, which answers 400 and is a KeyError.
+
+    `get` with a type answers 400 for what is none, as that of `req.query` does.
+
+        >>> RequestHeaders({"Content-Length": "7"}).get("content-length", 0, int)
+        7
+    """
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return super().__getitem__(name)
+        except KeyError:
+            raise Missing(400, f"there is no header {name!r}") from None
+
+    def _convert(self, name: str, kind: Any) -> Any:
+        return converted(Headers.__getitem__(self, name), name, "the headers", kind)
 
 
 def _checked_name(name: str) -> str:

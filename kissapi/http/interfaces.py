@@ -5,11 +5,8 @@ Each is a `typing.Protocol`: what implements it need not import this file.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from kissapi.core.compose import Errors
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Protocol
 
 
 class Log(Protocol):
@@ -100,6 +97,13 @@ class Body(Protocol):
         """Read and drop what is left, if that is little."""
 
 
+class Cover(Protocol):
+    """The arounds and error handlers of a route, or of a place without one: `kissapi.http.cover.Cover`."""
+
+    async def run(self, call: Any, request: Any, error: BaseException | None = None) -> Any:
+        """The answer of `call`, or to `error` if that has been raised already."""
+
+
 class Routes(Protocol):
     """The compiled routes of a server: `kissapi.routing.dispatch.Dispatch`."""
 
@@ -112,5 +116,5 @@ class Routes(Protocol):
     def find(self, request: Any) -> Any:
         """The `kissapi.routing.dispatch.Endpoint` of `request`; sets its parameters. Raises `Fail`."""
 
-    def errors_for(self, request: Any) -> Sequence[Errors]:
-        """The tables of error handlers for `request`, from the innermost router out."""
+    def cover_for(self, request: Any) -> Cover | None:
+        """The arounds and error handlers for `request`, though it may lead to no route; None without any."""

@@ -27,6 +27,9 @@ class Limits:
     max_fields: int = 100  # browsers send about 15, proxies add a few → 431
     max_body: int = 16 * 1024 * 1024  # a photo or a batch of JSON, not a film → 413 before it is read
     max_query: int = 1000  # parameters in a query or form; more is an attack on the dictionary → 400
+    max_parts: int = 256  # of a multipart form; a file among them may hold a descriptor → 400
+    max_field: int = 1024 * 1024  # a field of a form is text that a person has typed; files are files → 413
+    max_field_name: int = 256  # characters; names are those of the page, no longer than a line → 400
     read_size: int = 64 * 1024  # asyncio's own 256 KiB can cost 14 µs a read, in the allocator
 
     # Deadlines

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any
 from kissapi import core
 from kissapi.core import Fail
 from kissapi.http import json_codec, uri
-from kissapi.http.headers import Headers
+from kissapi.http.app import Extra, OfApp
+from kissapi.http.given import Cookies, Files, Form, Query, of_json
+from kissapi.http.headers import Headers, RequestHeaders
 from kissapi.http.limits import Limits
 
 if TYPE_CHECKING:
     from kissapi.backends.threads import Place
+    from kissapi.http.files import File
+    from kissapi.http.forms import Fields
     from kissapi.http.interfaces import Body
+    from kissapi.http.multipart import Part
 
 
 class _Body:
@@ -29,7 +34,8 @@ class _Body:
         if request is not None and request._reader is not None:
             raise RuntimeError(
                 f"{request.method} {request.path} takes its body piece by piece: "
-                "`async for piece in req.stream()`, or register the route without stream=True"
+                "`async for piece in req.stream()`, for a form `async for part in req.parts()`, "
+                "or register the route without stream=True"
             )
         return b""
 
@@ -48,9 +54,15 @@ class Request(core.Request):
     query_string: str = ""  # as it came, without the question mark
     http_version: str = "1.1"
     body: bytes = _Body()  # type: ignore[assignment]
+    app: Any = OfApp()  # the namespace of its loop; type it in a subclass: `app: MyApp`
+    session: Any = Extra("router.around(sessions(…))")
+    user: Any = Extra("router.around(basic(…)), bearer(…) or api_key(…)")
+    id: str = Extra("router.around(request_id())")  # type: ignore[assignment]
+    csrf_token: str = Extra("router.around(csrf())")  # type: ignore[assignment]
     _head: bytes = b"\r\n\r\n"  # as it came, checked
     _received: int = 0  # bytes of it that came, if it did not come in one read
-    _unanswered: bool = False  # it was not answered, or not to the end, and will not be
+    _sent: int = 0  # bytes of the body of the answer, so far
+    _outcome: str = ""  # why it was not answered, or not to the end, and will not be
     _reader: Body | None = None  # of a body that is taken as it comes
     _place: Place | None = None  # of all that may block; see `awaitables.in_thread_of`
 
@@ -61,7 +73,7 @@ class Request(core.Request):
             # What is no attribute of the class cannot be set; nor can what is worked out each time.
             if name.startswith("_") or isinstance(getattr(type(self), name, property()), property):
                 raise TypeError(f"{name!r} is nothing that a request can be made with")
-            setattr(self, name, Headers(value) if name == "headers" else value)
+            setattr(self, name, RequestHeaders(value) if name == "headers" else value)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.path}>"
@@ -75,21 +87,30 @@ class Request(core.Request):
     def headers(self) -> Headers:
         """The header fields: lower-case names, looked up in any case; see `Headers`.
 
-        A parser of another protocol may set them: `request.headers = Headers(…)`. A plain dict does if
-        neither hooks nor handlers ask for more than it has.
+        One that is missing answers 400, and is a KeyError. A parser of another protocol may set them:
+        `request.headers = RequestHeaders(…)`, or `Headers(…)`. A plain dict does if neither hooks nor
+        handlers ask for more than it has.
         """
-        return Headers.from_wire(self._head)
+        return RequestHeaders.from_wire(self._head)
+
+    @property
+    def _limits(self) -> type[Limits] | Limits:
+        return self._connection.service.limits if self._connection is not None else Limits
 
     @cached_property
-    def query_all(self) -> dict[str, list[str]]:
+    def query_all(self) -> Query[list[str]]:
         """All values of each query parameter. Raises `Fail(400)` for too many, or what is not UTF-8."""
-        limits = self._connection.service.limits if self._connection else Limits
-        return uri.decode_query(self.query_string, limits.max_query) if self.query_string else {}
+        return Query(uri.decode_query(self.query_string, self._limits.max_query) if self.query_string else ())
 
     @cached_property
-    def query(self) -> dict[str, str]:
-        """The first value of each query parameter, blank ones too: `/?a&b=2` → `{"a": "", "b": "2"}`."""
-        return {name: values[0] for name, values in self.query_all.items()}
+    def query(self) -> Query[str]:
+        """The first value of each query parameter, blank ones too: `/?a&b=2` → `{"a": "", "b": "2"}`.
+
+        One that is missing answers 400, and is a KeyError.
+
+            page = req.query.get("page", 1, int)  # 1 if it is missing, 400 if it is no number
+        """
+        return Query({name: values[0] for name, values in self.query_all.items()})
 
     @property
     def text(self) -> str:
@@ -129,15 +150,86 @@ class Request(core.Request):
             raise RuntimeError("this request did not come over a connection: no answer will be sent")
         self._connection.after(self, function, arguments)
 
-    @cached_property
-    def json(self) -> Any:
-        """The value of the JSON body. Raises `Fail(400)`, which says why, if it is none; see `from_json`."""
-        return json_codec.from_json(self.body)
+    def on_end(self, function: Callable[[str, int], Any]) -> None:
+        """Call `function(outcome, size)` once the answer has ended, whatever became of it, exactly once.
+
+        `outcome` is "sent", or why not all of the answer was sent: "client left", "client takes nothing",
+        "cut short" (its stream failed), "stopped" (with the server). `size` is the bytes of its body that
+        went out. For a WebSocket that is when its handler has ended. It runs on the loop, `async def` or
+        `def`, so a `def` must not block. What it raises is logged. Raises `RuntimeError` for a request that
+        no server has made.
+
+            req.on_end(lambda outcome, size: sent_bytes.inc(size))
+        """
+        if self._connection is None:
+            raise RuntimeError("this request did not come over a connection: no answer will be sent")
+        self._connection.after(self, function, None)
 
     @cached_property
-    def cookies(self) -> dict[str, str]:
-        """The cookies the client sent (RFC 6265 §5.4); of two with one name the first counts."""
-        cookies: dict[str, str] = {}
+    def json(self) -> Any:
+        """The value of the JSON body. Raises `Fail(400)`, which says why, if it is none; see `from_json`.
+
+        An object or a list at the top is one, whose missing members answer 400: `req.json["name"]`.
+        """
+        library = self._connection.service.json if self._connection is not None else None
+        return of_json((json_codec.from_json if library is None else library.decode)(self.body))
+
+    @cached_property
+    def _fields(self) -> Fields:
+        from kissapi.http.forms import read_form
+
+        return read_form(self.headers.get("content-type"), self.body, self._limits)
+
+    @property
+    def form_all(self) -> Form[list[str]]:
+        """All values of each field of a form."""
+        return self._fields.form
+
+    @property
+    def files_all(self) -> Files[list[File]]:
+        """All files of each field of a form: `<input type=file multiple>` sends several."""
+        return self._fields.files
+
+    @cached_property
+    def form(self) -> Form[str]:
+        """The first value of each field of a form, urlencoded or multipart; its files are in `files`.
+
+        One that is missing answers 400. Multipart needs the package multipart. Raises `Fail`: 400 for what is
+        no form, 413 beyond `max_field`, 415 for another content type.
+
+            name = req.form["name"]
+        """
+        return Form({name: values[0] for name, values in self.form_all.items()})
+
+    @cached_property
+    def files(self) -> Files[File]:
+        """The first file of each field of a multipart form; one that is missing, or empty, answers 400.
+
+        image = req.files["image"]
+        await kissapi.to_thread(image.save, f"uploads/{uuid4()}.png")
+        """
+        return Files({name: files[0] for name, files in self.files_all.items()})
+
+    def parts(self) -> AsyncIterator[Part]:
+        """The parts of a multipart form, fields and files, as they come: for a route with `stream=True`.
+
+        Raises what `form` and `stream` raise.
+
+            async for part in req.parts():
+                if part.filename:
+                    await part.save(f"uploads/{uuid4()}")
+        """
+        from kissapi.http.multipart import read_parts
+
+        return read_parts(self.headers.get("content-type"), self.stream(), self._limits)
+
+    @cached_property
+    def cookies(self) -> Cookies:
+        """The cookies the client sent (RFC 6265 §5.4); of two with one name the first counts.
+
+        One that is missing answers 400, and is a KeyError.
+        """
+        cookies = Cookies()
         for pair in self.headers.get("cookie", "").split(";"):
             name, equals, value = pair.strip(" \t").partition("=")
             if equals and name:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 from kissapi import core
 from kissapi.core import Fail
 from kissapi.core.fail import REASONS
-from kissapi.http import json_codec
 from kissapi.http.cookies import as_utc, cookie_field
 from kissapi.http.dates import http_date
 from kissapi.http.headers import Headers
+from kissapi.http.json_library import to_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,6 +41,10 @@ class Response(core.Response):
     """
 
     __slots__ = ("_body", "_headers", "_status", "_usual_type")
+
+    # What was raised, if this answers an exception: for around hooks, while they run.
+    error: BaseException | None = None
+    _prepared = False  # `prepare` has been called
 
     def __init__(
         self,
@@ -90,13 +94,37 @@ class Response(core.Response):
 
     @classmethod
     def of(cls, result: Any) -> Self:
-        """A handler's result, or a `Fail`, as a response. Raises what `convert` raises."""
+        """A handler's result, or a `Fail`, as a response: for hooks, which get results as they are.
+
+        A response is itself, `None` is 204. Raises `TypeError` or `ValueError` for what JSON cannot express,
+        and for a tuple: other frameworks take its second item for a status, JSON would hide that.
+
+            @router.after
+            async def tag(req: Request, result: object) -> Response:
+                response = Response.of(result)
+                response.headers["x-tag"] = "blue"
+                return response
+        """
         if isinstance(result, cls):
             return result
         if isinstance(result, Fail):
             result.__traceback__ = None  # a `Fail` that is raised again and again would keep every frame
             return cls(result.data, result.status, result.headers)
+        if type(result) is tuple:
+            raise TypeError(_of_tuple(result))
         return cls(result, 204 if result is None else 200)
+
+    def _own(self) -> Response:
+        """A copy for one answer: hooks change it, and an app may return the same response again and again.
+
+        One of a subclass is itself.
+        """
+        if type(self) is not Response:
+            return self
+        copy = Response.__new__(Response)
+        copy._status, copy._body, copy._usual_type = self._status, self._body, self._usual_type
+        copy._headers = Headers(self._headers)
+        return copy
 
     @classmethod
     def convert(cls, result: Any) -> tuple[Any, str | None]:
@@ -115,12 +143,11 @@ class Response(core.Response):
     def to_json(cls, value: Any) -> bytes:
         """`value` in JSON. Raises `TypeError` or `ValueError` for what JSON cannot express."""
         try:
-            return json_codec.to_json(value)
+            return to_json(value)
         except TypeError as error:
-            hint = "; is an await missing?" if hasattr(value, "__await__") else ""
             raise TypeError(
-                "a handler may return str, bytes, None, a generator, a Response or what JSON can say, "
-                f"not {type(value).__name__}: {error}{hint}"
+                "a handler may return str, bytes, None, a generator, a Response or what JSON can say; "
+                f"{error}"
             ) from None
 
     @property
@@ -203,6 +230,12 @@ class Response(core.Response):
         )
 
 
+def _of_tuple(result: tuple[Any, ...]) -> str:
+    """What to write in place of a tuple."""
+    shown = ", ".join(["…", *(repr(each) for each in result[1:] if isinstance(each, int))])
+    return f"a handler returned a tuple: return Response({shown}) for a status, or a list for a JSON array"
+
+
 def redirect(url: str, status: int = 302) -> Response:
     """Send the client to `url`; 301 and 308 for good, 303 after a POST, 302 and 307 for now.
 
@@ -249,6 +282,11 @@ def encode_head(response: Response, tail: bytes, length: int | None, chunked: bo
     else:
         framing, tail = b"", tail[2:]  # no line goes before its line end
     return b"".join((STATUS_LINES[response.status], fields, framing, tail))
+
+
+def is_bodyless(request: Any, status: int) -> bool:
+    """Whether no body is sent, whatever there is (RFC 9110 §6.4.1, §15.3.6)."""
+    return request.method == "HEAD" or status in (204, 205, 304)
 
 
 def declared_length(response: Response) -> int | None:

@@ -15,7 +15,9 @@ from kissapi import core
 from kissapi.backends import client_socket
 from kissapi.backends.awaitables import in_thread_of, sleep
 from kissapi.backends.handlers import is_plain
+from kissapi.backends.spawn import Spawned, current
 from kissapi.backends.threads import copy_context
+from kissapi.http.app import App
 from kissapi.http.dates import http_date
 
 if TYPE_CHECKING:
@@ -52,8 +54,11 @@ class Roster(core.Service):
             loop=loop,
             spawn=spawn,
             clock=clock,
-            context=copy_context() if context is None else context,
+            context=copy_context() if context is None else context.copy(),
         )
+        self.app = App()  # what the start has opened, for all requests of this loop
+        self.spawned = Spawned(log)
+        self.context.run(current.set, self.spawned)
         self.dispatch = dispatch
         self.limits = limits
         self.log = log
@@ -158,17 +163,24 @@ class Roster(core.Service):
     # Tasks after answers
 
     def run_after(
-        self, request: Any, function: Callable[..., Any], arguments: tuple[Any, ...], context: Any
+        self, request: Any, function: Callable[..., Any], arguments: tuple[Any, ...] | None, context: Any
     ) -> None:
-        """Call `function` now that `request` is answered; see `Request.after`."""
+        """Call what is due after the answer to `request`: see `Request.after`.
+
+        Without `arguments` it gets the outcome and the bytes sent; see `Request.on_end`.
+        """
         task = self.spawn(self._after(request, function, arguments), context)
         if not task.done():
             self.background.add(task)
             task.add_done_callback(self.background.discard)
 
-    async def _after(self, request: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    async def _after(
+        self, request: Any, function: Callable[..., Any], arguments: tuple[Any, ...] | None
+    ) -> None:
         try:
-            if is_plain(function):
+            if arguments is None:
+                outcome = function(request._outcome or "sent", request._sent)
+            elif is_plain(function):
                 outcome = await in_thread_of(request, function, *arguments)
             else:
                 outcome = function(*arguments)

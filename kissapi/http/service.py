@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.backends import client_socket
 from kissapi.core import BUSY, SENT, Fail
+from kissapi.http import json_codec
 from kissapi.http.body_reader import CONTINUE, BodyReader
 from kissapi.http.contract import Contract
-from kissapi.http.encoder import Refused, encoder_for
+from kissapi.http.encoder import Refused, close_unsent, encoder_for
+from kissapi.http.json_library import current
 from kissapi.http.request import Request
+from kissapi.http.response import Response
 from kissapi.http.roster import Roster, name_of
 from kissapi.http.server_headers import ServerHeaders
 
 if TYPE_CHECKING:
     from kissapi.http.connection import Connection
     from kissapi.http.interfaces import Log, Routes
+    from kissapi.http.json_library import JsonLibrary
     from kissapi.http.limits import Limits
 
 _OF_A_BODY = (404, 405, 408, 413)  # refusals that come after a well-formed head, before the body is complete
@@ -50,6 +54,7 @@ class Service(Roster):
         access_log: bool = True,
         clock: Callable[[], float] = time.perf_counter,
         context: Any = None,
+        json: JsonLibrary | None = None,
     ) -> None:
         # Without an `__init__` or `__new__` of a subclass, no Python function is called to make a request.
         plain = (
@@ -72,10 +77,24 @@ class Service(Roster):
             context=context,
         )
         self.make_request = make_request
+        self.json = json  # None: `json_codec`
+        self.to_json = json_codec.to_json if json is None else json.encode
+        self.begin_with(self.context)
         self.encode = encoder_for(self.contract)  # type: ignore[method-assign,assignment]
         self.slow = SLOW
         self.answered = [] if access_log else None
         self._warned: set[str] = set()
+
+    def begin_with(self, context: Any) -> None:
+        """Requests begin with a copy of `context`, and with the JSON library of this service."""
+        self.context = context.copy()
+        self.context.run(current.set, self.json)
+
+    def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
+        """`function(argument)`, which may make JSON, outside of a handler."""
+        if self.json is None:
+            return function(argument)
+        return self.context.copy().run(function, argument)
 
     # A message that goes on in a later read
 
@@ -145,7 +164,7 @@ class Service(Roster):
             and parser.in_body
             and self.contract.takes_bodies
         ):
-            self._find(request)  # the head is well-formed: the error handlers of its route are asked
+            self._find(request)  # the head is well-formed: the cover of its route answers
             return self.failure(request, error)
         for name in ("method", "path"):
             request.__dict__.setdefault(name, "-")  # if it was not parsed: the log would say "GET /"
@@ -153,9 +172,10 @@ class Service(Roster):
         return self.failure(request, error)
 
     def failure(self, request: Any, error: BaseException) -> Any:
-        """As in the core; but if a router has error handlers for `request`, a sender asks those first."""
-        if not request._asked and isinstance(error, Exception) and self.dispatch.errors_for(request):
-            return Refused(error)
+        if not request._asked and isinstance(error, Exception):
+            cover = self.dispatch.cover_for(request)
+            if cover is not None:
+                return Refused(cover, error)
         return super().failure(request, error)
 
     def report(self, request: Any, error: BaseException) -> None:
@@ -173,14 +193,17 @@ class Service(Roster):
                     self.run_after(*after)
 
     def unanswered(self, connection: Any, request: Any, task: Any) -> None:
-        connection.context = None  # no cycle: it may hold the request, which holds the connection
+        context, connection.context = connection.context, None  # no cycle: it may hold the request
         error = None if task.cancelled() else task.exception()
-        if error is None and not task.cancelled() and task.result() is SENT:
-            # The whole answer was sent, or another protocol has the connection now.
-            if self.answered or connection.after_calls:
-                self.flushed(connection, self.clock())
-            return
-        connection.after_calls = None
+        if error is None and not task.cancelled():
+            result = task.result()
+            if result is SENT:
+                # The whole answer was sent, or another protocol has the connection now.
+                if self.answered or connection.after_calls:
+                    self.flushed(connection, self.clock())
+                return
+            if isinstance(result, Response):
+                close_unsent(connection, request, result.body, context)
         self._lose(connection, request, error, connection.abort_reason or "client left")
 
     def cut(self, connection: Any, request: Any, error: BaseException) -> None:
@@ -188,21 +211,28 @@ class Service(Roster):
         client_socket.reset(connection.transport)
 
     def _lose(self, connection: Any, request: Any, error: BaseException | None, why: str) -> None:
-        request._unanswered = True
+        request._outcome = why
         if isinstance(error, Fail):
             error.__traceback__ = None  # as in `core.Service.failure`
         elif error is not None:
             self.report(request, error)
         if self.answered is not None:
             self.log.unanswered(request, why, self.clock() - connection.received_at)
+        after_calls, connection.after_calls = connection.after_calls, None
+        for after in after_calls or ():
+            if after[2] is None:  # it is due however the answer ends
+                self.run_after(*after)
 
     def warn_slow(self, request: Any, seconds: float) -> None:
-        """A handler has blocked the loop: warn, once for each handler."""
+        """A handler, or a hook, has blocked the loop: warn, once for each handler."""
         name = self.handler_name(request)
         if name != "the router" and name not in self._warned:
             self._warned.add(name)
+            route = request.route.route
+            hooks = ", ".join(name_of(hook) for hook in (*route.arounds, *route.before, *route.after))
             self.log.warning(
-                f"handler {name} held up the loop for {seconds * 1000:.0f} ms: "
+                f"handler {name}{f' or one of its hooks ({hooks})' if hooks else ''} "
+                f"held up the loop for {seconds * 1000:.0f} ms: "
                 "make it a plain def, or await to_thread(…) for what blocks"
             )
 

@@ -84,7 +84,7 @@ def decode_segment(segment: str) -> str:
     return text
 
 
-def decode_query(query: str, limit: int) -> dict[str, list[str]]:
+def decode_query(query: str, limit: int, what: str = "query") -> dict[str, list[str]]:
     """All values of each name of a query string or urlencoded form, in order; blank values are kept.
 
     Raises `Fail(400)` if there are more than `limit` parameters or one is not UTF-8.
@@ -102,6 +102,6 @@ def decode_query(query: str, limit: int) -> dict[str, list[str]]:
                 try:
                     name, value = unescape(name).decode(), unescape(value).decode()
                 except UnicodeError:
-                    raise Fail(400, "Bad Request: the query is not UTF-8") from None
+                    raise Fail(400, f"Bad Request: the {what} is not UTF-8") from None
             values.setdefault(name, []).append(value)
     return values

@@ -17,22 +17,24 @@ from kissapi.http.body import too_large
 from kissapi.http.body_reader import BodyReader
 from kissapi.http.limits import Limits
 from kissapi.http.response import Response
+from kissapi.routing.covers import Covers, cover_of
 from kissapi.routing.path import TYPES, canonical_literal, check_names
 
 if TYPE_CHECKING:
-    from kissapi.core.compose import Call, Errors
+    from kissapi.core.compose import Call
+    from kissapi.http.cover import Cover
     from kissapi.http.request import Request
     from kissapi.routing.route import Route
     from kissapi.routing.router import Router
 
 
 class Endpoint(core.Endpoint):
-    """Where a method leads; `max_body` is how many bytes of body it takes, `errors` its error handlers."""
+    """Where a method leads; `max_body` is how many bytes of body it takes."""
 
-    def __init__(self, route: Route, call: Call, max_body: int, errors: list[Errors]) -> None:
+    def __init__(self, route: Route, call: Call, max_body: int, cover: Cover | None) -> None:
         super().__init__(route, call)
         self.max_body = max_body
-        self.errors = errors
+        self.cover = cover
 
 
 class Dispatch(core.Dispatch):
@@ -45,7 +47,7 @@ class Dispatch(core.Dispatch):
         self.limit = max_body
         self.max_body = max([max_body, *(route.max_body or 0 for route in routes)])
         self.rules = any(route.stream or route.max_body is not None for route in routes)
-        self.errors = _answers([router.error_handlers])
+        self.covers = Covers(router)
         self.methods = {"OPTIONS"}  # all methods of all routes
         super().__init__(routes)
         self.places = dict(_places(self.tree, ""))
@@ -56,14 +58,14 @@ class Dispatch(core.Dispatch):
 
     def compile(self, route: Route) -> Endpoint:
         check_names(route.segments, route.path)
-        errors = _answers(route.errors)
-        call = compose(as_coroutine_function(route.handler), route.before, route.after, errors)
+        call = compose(as_coroutine_function(route.handler), route.before, route.after)
         if route.stream:
             call = _streamed(call)
         max_body = self.limit if route.max_body is None else route.max_body
         if max_body < self.max_body:
             call = _limited(call, max_body)
-        return Endpoint(route, call, max_body, errors)
+        cover = cover_of(route.arounds, route.errors)
+        return Endpoint(route, call if cover is None else cover.over(call), max_body, cover)
 
     def find(self, request: Any) -> Any:
         path = request.path
@@ -92,30 +94,27 @@ class Dispatch(core.Dispatch):
             raise Fail(404, "Not Found")
         allow = {"Allow": ", ".join(sorted({"OPTIONS", *methods}))}
         if request.method == "OPTIONS":
-            return _Options(Response(None, 204, allow))
+            return _Options(Response(None, 204, allow), self.covers.at(request.path))
         raise Fail(405, "Method Not Allowed", allow)
 
-    def errors_for(self, request: Any) -> list[Errors]:
-        """The error handlers for `request`: those of its route, else those of the outermost router."""
-        return self.errors if request.route is None else request.route.errors
+    def cover_for(self, request: Any) -> Cover | None:
+        """The cover of the route of `request`; without a route, that of the routers with its prefix."""
+        return self.covers.at(request.path) if request.route is None else request.route.cover
 
 
 class _Options:
     """The endpoint of OPTIONS where no route has one."""
 
     route = None
-    errors: tuple[Errors, ...] = ()
     max_body = 0
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, cover: Cover | None) -> None:
         self.response = response
+        self.cover = cover
+        self.call = self.answer if cover is None or not cover.arounds else cover.over(self.answer)
 
-    async def call(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         return self.response
-
-
-def _answers(tables: list[Any]) -> list[Errors]:
-    return [{what: as_coroutine_function(table[what]) for what in table} for table in tables if table]
 
 
 def _places(node: core.dispatch.Node, path: str) -> Iterator[tuple[str, Any]]:

@@ -31,7 +31,7 @@ class Row(NamedTuple):
 def rows(router: Router) -> list[Row]:
     """Every route that can be reached from `router`, in order of registration.
 
-    Hooks stand in the order in which they run, `…` for the handler: `auth, …, add_headers`.
+    Hooks stand in the order in which they run, `…` for the handler: `around timing, auth, …, add_headers`.
     """
     found = []
     for route in router.routes():
@@ -54,8 +54,10 @@ def table(router: Router) -> str:
 
 
 def hook_names(route: Route) -> tuple[list[str], list[str]]:
-    """The names of the hooks that run before and after the handler of `route`."""
-    return [qualified_name(hook) for hook in route.before], [qualified_name(hook) for hook in route.after]
+    """The names of the hooks that run before, arounds included, and after the handler of `route`."""
+    before = [f"around {qualified_name(hook)}" for hook in route.arounds]
+    before += [qualified_name(hook) for hook in route.before]
+    return before, [qualified_name(hook) for hook in route.after]
 
 
 def qualified_name(function: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kissapi.routing.hooks import RouteHooks
 from kissapi.routing.path import Segment, spell
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Route(NamedTuple):
     chain: tuple[Hooks, ...]
     stream: bool = False  # the handler starts at the end of the head, and takes the body as it comes
     max_body: int | None = None  # bytes, in place of the server's limit
+    hooks: RouteHooks = RouteHooks()  # its own
 
     @property
     def router(self) -> Hooks:
@@ -38,19 +40,39 @@ class Route(NamedTuple):
     def before(self) -> list[Callable[..., Any]]:
         """The hooks that run before the handler, in their order: nested ones from the outermost router in."""
         nested = [hook.function for router in self.chain[:-1] for hook in router.before_hooks if hook.nested]
-        return nested + [hook.function for hook in self.router.before_hooks]
+        return [*nested, *(hook.function for hook in self.router.before_hooks), *self.hooks.before]
 
     @property
     def after(self) -> list[Callable[..., Any]]:
         """The hooks that run after the handler, in their order: nested ones from the innermost router out."""
-        own = [hook.function for hook in self.router.after_hooks]
+        own = [*self.hooks.after, *(hook.function for hook in self.router.after_hooks)]
         above = reversed(self.chain[:-1])
         return own + [hook.function for router in above for hook in router.after_hooks if hook.nested]
 
     @property
+    def arounds(self) -> list[Callable[..., Any]]:
+        """The around hooks, the outermost first."""
+        return [*arounds_of(self.chain), *self.hooks.around]
+
+    @property
     def errors(self) -> list[dict[Any, Callable[..., Any]]]:
         """The error handlers by what they answer, of each router that has some, from the innermost out."""
-        return [router.error_handlers for router in reversed(self.chain) if router.error_handlers]
+        return errors_of(self.chain)
+
+
+def arounds_of(chain: tuple[Hooks, ...]) -> list[Callable[..., Any]]:
+    """The around hooks of `chain`, the outermost first: all of its last router, nested ones of the others."""
+    return [
+        hook.function
+        for router in chain
+        for hook in router.around_hooks
+        if hook.nested or router is chain[-1]
+    ]
+
+
+def errors_of(chain: tuple[Hooks, ...]) -> list[dict[Any, Callable[..., Any]]]:
+    """The tables of error handlers of `chain`, from the innermost router out."""
+    return [router.error_handlers for router in reversed(chain) if router.error_handlers]
 
 
 def shape_of(segments: tuple[Segment, ...]) -> tuple[str, ...]:

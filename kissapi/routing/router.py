@@ -9,16 +9,30 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from errno import EACCES
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from kissapi.backends.handlers import takes_bodies
 from kissapi.http.grammar import is_token
 from kissapi.http.limits import check_number
-from kissapi.routing.hooks import HandlerT, Hooks
+from kissapi.routing.hooks import HandlerT, Hooks, RouteHooks, hook_list
+from kissapi.routing.lifespan import Lifespan, Step
 from kissapi.routing.path import Segment, parse
 from kissapi.routing.route import Route, shape_of
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
 _SLASH = (Segment("literal", ""),)  # the path "/"
+
+
+class RouteOptions(TypedDict, total=False):
+    """What a route may be registered with; see `Router.route`."""
+
+    stream: bool
+    max_body: int | None
+    before: Iterable[Callable[..., Any]]
+    after: Iterable[Callable[..., Any]]
+    around: Iterable[Callable[..., Any]]
 
 
 class Mount(NamedTuple):
@@ -28,7 +42,7 @@ class Mount(NamedTuple):
     router: Router
 
 
-class Router(Hooks):
+class Router(Hooks, Lifespan):
     """Routes, hooks and mounted routers.
 
     router = Router()
@@ -44,66 +58,53 @@ class Router(Hooks):
         super().__init__()
         # In order of registration. The key is what makes two registrations the same one.
         self._entries: dict[object, Route | Mount] = {}
+        self._steps: list[Step] = []
         self.local_only: str | None = None  # if only this machine may be served: what to say of others
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} entries>"
 
-    def get(
-        self, path: str, *, stream: bool = False, max_body: int | None = None
-    ) -> Callable[[HandlerT], HandlerT]:
-        """Register a handler for GET, and so for HEAD, on `path`."""
-        return self.route(path, ("GET",), stream=stream, max_body=max_body)
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for GET, and so for HEAD, on `path`; `options` are those of `route`."""
+        return self.route(path, ("GET",), **options)
 
-    def post(
-        self, path: str, *, stream: bool = False, max_body: int | None = None
-    ) -> Callable[[HandlerT], HandlerT]:
-        """Register a handler for POST on `path`."""
-        return self.route(path, ("POST",), stream=stream, max_body=max_body)
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for POST on `path`; `options` are those of `route`."""
+        return self.route(path, ("POST",), **options)
 
-    def put(
-        self, path: str, *, stream: bool = False, max_body: int | None = None
-    ) -> Callable[[HandlerT], HandlerT]:
-        """Register a handler for PUT on `path`."""
-        return self.route(path, ("PUT",), stream=stream, max_body=max_body)
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for PUT on `path`; `options` are those of `route`."""
+        return self.route(path, ("PUT",), **options)
 
-    def patch(
-        self, path: str, *, stream: bool = False, max_body: int | None = None
-    ) -> Callable[[HandlerT], HandlerT]:
-        """Register a handler for PATCH on `path`."""
-        return self.route(path, ("PATCH",), stream=stream, max_body=max_body)
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for PATCH on `path`; `options` are those of `route`."""
+        return self.route(path, ("PATCH",), **options)
 
-    def delete(
-        self, path: str, *, stream: bool = False, max_body: int | None = None
-    ) -> Callable[[HandlerT], HandlerT]:
-        """Register a handler for DELETE on `path`."""
-        return self.route(path, ("DELETE",), stream=stream, max_body=max_body)
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for DELETE on `path`; `options` are those of `route`."""
+        return self.route(path, ("DELETE",), **options)
 
-    def head(
-        self, path: str, *, stream: bool = False, max_body: int | None = None
-    ) -> Callable[[HandlerT], HandlerT]:
+    def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for HEAD on `path`, in place of the one for GET."""
-        return self.route(path, ("HEAD",), stream=stream, max_body=max_body)
+        return self.route(path, ("HEAD",), **options)
 
-    def options(
-        self, path: str, *, stream: bool = False, max_body: int | None = None
-    ) -> Callable[[HandlerT], HandlerT]:
+    def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for OPTIONS on `path`, in place of the answer that comes for free."""
-        return self.route(path, ("OPTIONS",), stream=stream, max_body=max_body)
+        return self.route(path, ("OPTIONS",), **options)
 
     def route(
-        self,
-        path: str,
-        methods: Iterable[str] = ("GET",),
-        *,
-        stream: bool = False,
-        max_body: int | None = None,
+        self, path: str, methods: Iterable[str] = ("GET",), **options: Unpack[RouteOptions]
     ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for several methods: `@router.route("/cart", methods=["GET", "PUT"])`.
 
-        Methods are upper case, here and in requests. With `stream=True` the handler, an `async def`, starts
-        when the head of a request is complete, and takes the body as it comes: `req.stream()`. `max_body`, in
-        bytes, takes the place of the server's limit.
+        Methods are upper case, here and in requests. `options`: with `stream=True` the handler, an
+        `async def`, starts when the head of a request is complete, and takes the body as it comes:
+        `req.stream()`. `max_body`, in bytes, takes the place of the server's limit. `before`, `after` and
+        `around` are lists of hooks of this route alone, inside those of its router.
+
+            @router.post("/orders", before=[authenticate], max_body=10_000)
+            async def order(req: Request) -> dict[str, int]:
+                return {"id": 7}
         """
         if isinstance(methods, str) or not (names := [_method(name) for name in methods]):
             raise ValueError(f'methods is a list such as ["GET", "PUT"], not {methods!r}')
@@ -111,12 +112,23 @@ class Router(Hooks):
 
         def register(handler: HandlerT) -> HandlerT:
             for name in names:
-                self._add(name, path, handler, stream, max_body)
+                self._add(name, path, handler, **options)
             return handler
 
         return register
 
     def add_route(
+        self, method: str, path: str, handler: Callable[..., Any], **options: Unpack[RouteOptions]
+    ) -> None:
+        """Register `handler` for `method` on `path`; `options` are those of `route`.
+
+        Of two for both the last one wins, with a warning. Raises `TypeError` for a handler or a hook that
+        cannot be called, or takes no body as it comes though `stream=True` says so; `ValueError` for a path
+        of a wrong form; `RuntimeError` while a server runs: routes are compiled when it starts.
+        """
+        self._add(_method(method), path, handler, **options)
+
+    def _add(
         self,
         method: str,
         path: str,
@@ -124,17 +136,9 @@ class Router(Hooks):
         *,
         stream: bool = False,
         max_body: int | None = None,
-    ) -> None:
-        """Register `handler` for `method` on `path`. Of two for both the last one wins, with a warning.
-
-        Raises `TypeError` for a handler that cannot be called, or takes no body as it comes though
-        `stream=True` says so; `ValueError` for a path of a wrong form; `RuntimeError` while a server runs:
-        routes are compiled when it starts.
-        """
-        self._add(_method(method), path, handler, stream, max_body)
-
-    def _add(
-        self, method: str, path: str, handler: Callable[..., Any], stream: bool, max_body: int | None
+        before: Iterable[Callable[..., Any]] = (),
+        after: Iterable[Callable[..., Any]] = (),
+        around: Iterable[Callable[..., Any]] = (),
     ) -> None:
         self._check_open()
         if max_body is not None:
@@ -146,12 +150,13 @@ class Router(Hooks):
                 f"the handler of {method} {path} is no `async def`, and no other takes a body as it comes: "
                 "make it one, or register it without stream=True"
             )
+        hooks = RouteHooks(*map(hook_list, ("before", "after", "around"), (before, after, around)))
         segments = parse(path)
         key = method, shape_of(segments)
         if key in self._entries:
             warnings.warn(f"{method} {path} is registered twice; the last one wins", stacklevel=3)
             del self._entries[key]  # so that the new one stands last
-        self._entries[key] = Route(method, segments, handler, (self,), stream, max_body)
+        self._entries[key] = Route(method, segments, handler, (self,), stream, max_body, hooks)
 
     def websocket(
         self,
@@ -163,6 +168,9 @@ class Router(Hooks):
         ping_interval: float | None = 20.0,
         ping_timeout: float = 20.0,
         compress: bool = True,
+        before: Iterable[Callable[..., Any]] = (),
+        after: Iterable[Callable[..., Any]] = (),
+        around: Iterable[Callable[..., Any]] = (),
     ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for the clients that open a WebSocket on `path` (RFC 6455). It needs wsproto.
 
@@ -171,8 +179,9 @@ class Router(Hooks):
         taken. A message may have `max_message` bytes, when inflated if it was compressed, which `compress`
         allows. A client that is silent for `ping_interval` seconds gets a ping (None: never), and is cut
         off after `ping_timeout` more seconds of silence. Before hooks run, and may refuse with `Fail`; after
-        hooks get the 101. Raises `ImportError` without wsproto, `TypeError` for a handler that is no
-        `async def`, `ValueError` for a setting that makes no sense.
+        and around hooks get the 101; `before`, `after` and `around` are hooks of this route alone. Raises
+        `ImportError` without wsproto, `TypeError` for a handler that is no `async def`, `ValueError` for a
+        setting that makes no sense.
 
             @router.websocket("/echo")
             async def echo(ws: WebSocket):
@@ -192,7 +201,7 @@ class Router(Hooks):
         )
 
         def register(handler: HandlerT) -> HandlerT:
-            self._add("GET", path, make(handler), False, None)
+            self._add("GET", path, make(handler), before=before, after=after, around=around)
             return handler
 
         return register
@@ -218,6 +227,15 @@ class Router(Hooks):
         self._entries[entry] = entry
 
     __setitem__ = mount
+
+    def _mounts(
+        self, prefix: tuple[Segment, ...] = (), chain: tuple[Router, ...] = ()
+    ) -> Iterator[tuple[tuple[Segment, ...], tuple[Router, ...]]]:
+        """(prefix, chain of routers) of this router and of each mounted below."""
+        yield prefix, (*chain, self)
+        for entry in self._entries.values():
+            if isinstance(entry, Mount):
+                yield from entry.router._mounts(prefix + entry.segments, (*chain, self))
 
     def routes(self) -> Iterator[Route]:
         """Every route that can be reached from here, those of mounted routers included."""

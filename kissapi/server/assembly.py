@@ -46,6 +46,7 @@ def make_service(
         headers=settings.headers,
         access_log=settings.access_log,
         context=context,
+        json=settings.json,
     )
     if around is not None:
         service.handle = around(service.handle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Clients(Protocol):
@@ -14,6 +14,23 @@ class Clients(Protocol):
 
     async def shut_down(self, forced: Callable[[], bool]) -> None:
         """Drain, and return when all have ended, or soon after `forced()` is true."""
+
+
+class Lives(Protocol):
+    """The app, in the loop or the loops that serve it: a `Life`, or loop threads with one each."""
+
+    async def start(self) -> None:
+        """Start it. Raises what keeps it from that; then `stop` is due, too."""
+
+    async def stop(self) -> BaseException | None:
+        """End it. Gives the first error that is to end more than a function, if there was one."""
+
+
+class Loops(Clients, Lives, Protocol):
+    """Several loop threads."""
+
+    def adopt(self, sock: Any, /) -> None:
+        """Give a client to one of them."""
 
 
 class Slot(Protocol):

@@ -13,37 +13,32 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import running_loop, sleep, threads
-from kissapi.backends.threads import copy_context
 from kissapi.net.listener import HANDSHAKE, Listener
 from kissapi.server.announcement import announce
 from kissapi.server.assembly import Handle, make_service
 from kissapi.server.event_loop import import_backend
+from kissapi.server.life import Life, Steps
 from kissapi.server.listening import bind
 
 if TYPE_CHECKING:
-    from kissapi.http.interfaces import Log
     from kissapi.http.service import Service
-    from kissapi.server.interfaces import Clients, Slot
+    from kissapi.server.interfaces import Clients, Lives, Loops, Slot
     from kissapi.server.listening import Claim, ListeningSockets
     from kissapi.server.settings import Settings
-
-Function = Callable[[], Any]
 
 
 class Running:
     """A server that starts, serves or stops, in the event loop that runs here.
 
-    `start_hooks` and `stop_hooks` are what `Server.on_start` and `on_stop` have registered. `claim` finds
-    the sockets that a predecessor has handed over. `listening` are sockets that are bound already: a worker
-    has those of its master. `slot` shares the clients out evenly among workers. `around(handle)` is called
-    with what handles each request, and returns what handles it instead.
+    `steps()` gives what `on_start`, `on_stop` and `lifespan` have registered. `claim` finds sockets that were
+    handed over; `listening` are some that are bound already, as a worker's are. `slot` deals clients evenly
+    among workers. `around(handle)` takes the place of what handles each request.
     """
 
     def __init__(
         self,
         settings: Settings,
-        start_hooks: list[Function],
-        stop_hooks: list[Function],
+        steps: Steps,
         *,
         claim: Claim | None = None,
         listening: ListeningSockets | None = None,
@@ -59,13 +54,12 @@ class Running:
         self.listeners: list[Listener] = []
         self.service: Service | None = None  # while it serves
         self.clients: Clients | None = None
-        self._start_hooks = start_hooks
-        self._stop_hooks = stop_hooks
+        self._steps = steps
+        self._life: Lives | None = None  # of the app, in the loop or the loops that serve
         self._claim = claim
         self._slot = slot
         self._around = around
         self._backend = import_backend(settings.backend)
-        self._context: Any = None  # the context variables that requests begin with
         self._stop_asked = self.loop.create_future()
         self._starting = True
         self._start_cancelled = False  # by a stop that came while it started
@@ -120,7 +114,7 @@ class Running:
     # The start
 
     async def start(self) -> None:
-        """Bind, call the functions of `on_start`, and serve. Raises the error that prevents it."""
+        """Bind, start the app, and serve. Raises the error that prevents it."""
         try:
             await self._start()
         except BaseException:
@@ -135,32 +129,35 @@ class Running:
         self._check(is_worker)
         threads.limit = settings.limits.max_threads
         listening = self.listening = self.listening or bind(settings, self._claim)
-        log: Log | None = None
+        service: Service | None = None
         try:
-            # With several loops, this one only accepts; its service has no connections.
+            # With several loops, this one only accepts; its service has no connections, and the app no life.
             service, adopt = self._make_service(loop)
             service.on_closed = self._accept_again
-            log = service.log
-            for function in self._start_hooks:
-                await _call(function)
-            self._context = service.context = copy_context()  # all requests see what on_start has set
             clients: Clients = service
+            life: Lives = self._make_life(service)
             if settings.loops > 1:
-                clients, adopt = self._start_loops()
+                life = clients = loops = self._make_loops()
+                adopt = loops.adopt
+            self._life = life
+            await life.start()
         except BaseException:
             self._starting = False
             listening.abandon()
-            if log is not None:  # what was opened is closed; the error raised is that of the start
-                await self._run_stop_hooks(log)
-                log.finish()
+            if service is not None:
+                if self._life is not None:  # what was opened is closed; why it could not start is what counts
+                    await self._life.stop()
+                service.log.finish()
             raise
         settings.router.count_servers(1)
         self.clients = clients
-        self.listeners = [Listener(sock, loop, adopt, self._has_room, log.warning) for sock in listening.all]
+        self.listeners = [
+            Listener(sock, loop, adopt, self._has_room, service.log.warning) for sock in listening.all
+        ]
         self.settings = listening.located(settings)
         self.service = service  # last: whatever sees the service also sees the port
         if not is_worker:
-            announce(self.settings, listening, log)
+            announce(self.settings, listening, service.log)
 
     def _check(self, is_worker: bool) -> None:
         settings = self.settings
@@ -178,9 +175,12 @@ class Running:
             )
 
     def _make_service(self, loop: Any) -> tuple[Service, Callable[[Any], None]]:
-        return make_service(self.settings, loop, self._context, self._around)
+        return make_service(self.settings, loop, around=self._around)
 
-    def _start_loops(self) -> tuple[Clients, Callable[[Any], None]]:
+    def _make_life(self, service: Service) -> Life:
+        return Life(self._steps, service, self._backend)
+
+    def _make_loops(self) -> Loops:
         from kissapi.process.loop_threads import LoopThreads
 
         counted = self.settings.limits.max_connections is not None or self._slot is not None
@@ -190,8 +190,7 @@ class Running:
                 self.loop.call_soon_threadsafe(self._accept_again)
 
         run = partial(_run, self._backend, self.settings)
-        loops = LoopThreads(self.settings.loops, self._make_service, run, closed)
-        return loops, loops.adopt
+        return LoopThreads(self.settings.loops, self._make_service, self._make_life, run, closed)
 
     # Accepting
 
@@ -222,6 +221,7 @@ class Running:
         assert service is not None
         assert listening is not None
         assert clients is not None
+        assert self._life is not None
         try:
             try:
                 own = listening.own
@@ -246,38 +246,12 @@ class Running:
             if not listening.shared:
                 listening.remove_files()
             try:
-                error = await self._run_stop_hooks(service.log)
+                error = await self._life.stop()
             finally:
                 service.log.finish()
         if error is not None:
             raise error
 
-    async def _run_stop_hooks(self, log: Log) -> BaseException | None:
-        """Call them all. Returns the first cancellation of this task, SystemExit or KeyboardInterrupt."""
-        backend = self._backend
-        first: BaseException | None = None
-        asked = backend.cancelling()
-        for function in reversed(self._stop_hooks):
-            try:
-                await _call(function)
-            except GeneratorExit:  # the loop has been closed
-                raise
-            except BaseException as error:
-                if isinstance(error, backend.CancelledError) and backend.cancelling() > asked:
-                    asked = backend.cancelling()  # this task was cancelled, not what the function waited for
-                    first = first or error
-                    continue
-                log.error(f"on_stop: {function!r} failed", error)
-                if isinstance(error, (SystemExit, KeyboardInterrupt)):
-                    first = first or error
-        return first
-
 
 def _run(backend: Any, settings: Settings, main: Any) -> None:
     backend.run(main, settings.loop_factory)
-
-
-async def _call(function: Function) -> None:
-    outcome = function()
-    if hasattr(outcome, "__await__"):
-        await outcome

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from kissapi.http.parser import HttpParser
 from kissapi.http.request import Request
+from kissapi.routing.lifespan import Lifespan, Step
+from kissapi.server.life import steps_of
 from kissapi.server.listening import bind
 from kissapi.server.running import Running
 from kissapi.server.settings import Setting, Settings, is_argument
@@ -24,10 +27,8 @@ if TYPE_CHECKING:
     from kissapi.routing.router import Router
     from kissapi.server.listening import Claim, ListeningSockets
 
-FunctionT = TypeVar("FunctionT", bound=Callable[[], Any])
 
-
-class Server:
+class Server(Lifespan):
     """Serves a router, over HTTP or a protocol of your own.
 
     `host` and `port` are where it listens; port 0 is a free one, which `port` and `url` then tell. `bind`,
@@ -43,7 +44,7 @@ class Server:
     `kissapi.extras.json_log.JsonLog` writes it in its own way. `access_log=False` leaves out the lines of
     requests. `headers={"X-Frame-Options": "DENY"}` are fields of every answer, errors, streams and the 101 of
     WebSocket included; a `Response` that has one of them sends its own instead. Parsers with `encode` do not
-    send them.
+    send them. `json=orjson` reads and writes JSON: what has `dumps` and `loads`, or `encode` and `decode`.
     `debug=True` shows tracebacks to clients, for development: see `kissapi.extras.debug`.
     `certfile` and `keyfile`, in PEM form, make it HTTPS. The key may be in `certfile`; if it is encrypted,
     `keyfile_password` opens it. Files that change are read again. `ssl`, an `ssl.SSLContext`, is for more.
@@ -78,6 +79,7 @@ class Server:
         logger: Logger | type[Log] | None = None,
         access_log: bool = True,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        json: Any = None,
         debug: bool | Literal["force"] = False,
         ssl: SSLContext | None = None,
         certfile: str | os.PathLike[str] | None = None,
@@ -104,6 +106,7 @@ class Server:
             "logger": logger,
             "access_log": access_log,
             "headers": headers,
+            "json": json,
             "debug": debug,
             "ssl": ssl,
             "certfile": certfile,
@@ -114,8 +117,7 @@ class Server:
             "proxy_protocol": proxy_protocol,
         }
         self.running: Running | None = None  # its life, or the last one
-        self.start_hooks: list[Callable[[], Any]] = []
-        self.stop_hooks: list[Callable[[], Any]] = []
+        self._steps: list[Step] = []
         self._settings = Settings(given | limits)
         self._show_errors(None)
 
@@ -236,10 +238,9 @@ class Server:
             self.running.stop()
 
     def copy(self, **given: Any) -> Server:
-        """Another server with the same functions and the same settings, but for those given."""
+        """Another server with the same settings, but for those given, and with all of its functions."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, running=None, _settings=self.settings.replace(**given))
-        other.start_hooks, other.stop_hooks = [*self.start_hooks], [*self.stop_hooks]
         other._show_errors(self.settings)
         return other
 
@@ -254,26 +255,9 @@ class Server:
             raise RuntimeError("this server has no certificate: Server(certfile=…, keyfile=…)")
         self.tls.reload()
 
-    def on_start(self, function: FunctionT) -> FunctionT:
-        """Call `function()`, sync or async, before the first client is served; if it raises, none is.
-
-        Then, and if a signal cancels it, what `on_stop` has registered is called all the same.
-
-        @server.on_start
-        async def connect():
-            MyRequest.database = await open_database()  # the request_class of this server
-        """
-        self.start_hooks.append(function)
-        return function
-
-    def on_stop(self, function: FunctionT) -> FunctionT:
-        """Call `function()`, sync or async, when the last client has gone; the last registered is first.
-
-        All of them are called, whatever one raises: that is a line in the log. They are called for a server
-        that could not start as well, so what one closes may not have been opened.
-        """
-        self.stop_hooks.append(function)
-        return function
+    def steps(self) -> list[Step]:
+        """What begins and ends with each loop that serves: its own, then that of its routers."""
+        return steps_of(self._steps, self.router)
 
     async def __aenter__(self) -> Server:
         """Start serving: `async with Server(port=0, router=router) as server: print(server.url)`."""
@@ -287,7 +271,7 @@ class Server:
 
     def _new_life(self, **given: Any) -> Running:
         self._refuse_while_running()
-        self.running = Running(self.settings, self.start_hooks, self.stop_hooks, **given)
+        self.running = Running(self.settings, partial(steps_of, self._steps, self.router), **given)
         return self.running
 
     def _refuse_while_running(self) -> None:

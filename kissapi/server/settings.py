@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 
 from kissapi import log as logs
+from kissapi.http.json_library import JsonLibrary
 from kissapi.http.limits import Limits, check_number
 from kissapi.http.parser import HttpParser
 from kissapi.http.request import Request
@@ -52,6 +53,7 @@ class Settings:
     logger: Logger | type[logs.Log] | None
     access_log: bool
     headers: ServerHeaders
+    json: JsonLibrary | None  # None: kissapi.http.json_codec
     debug: bool | Literal["force"]
     tls: TlsContext | None
     trusted: TrustedProxies | None
@@ -219,6 +221,12 @@ def _check_headers(headers: Any) -> dict[str, Any]:
     return {"headers": ServerHeaders(headers or ())}
 
 
+def _check_json(json: Any) -> dict[str, Any]:
+    if json is None:
+        return {"json": None}
+    return {"json": json if isinstance(json, JsonLibrary) else JsonLibrary(json)}
+
+
 def _check_parser_class(parser_class: object) -> dict[str, Any]:
     if not callable(parser_class):
         raise TypeError(
@@ -270,6 +278,7 @@ _GROUPS: dict[tuple[str, ...], Callable[..., dict[str, Any]]] = {
     ("request_class",): _check_request_class,
     ("logger", "access_log"): _check_logging,
     ("headers",): _check_headers,
+    ("json",): _check_json,
     ("loops", "workers"): _check_counts,
     ("unix_mode",): _check_unix_mode,
     ("debug",): _check_debug,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,10 @@ def test_a_handler_that_cannot_take_the_request(handler: Any, said: str) -> None
     assert line.replace("keyword-only ", "").endswith(said)
 
 
+async def generator(req: Request, other: int) -> AsyncIterator[Any]:
+    yield
+
+
 def test_hooks_and_answers_to_errors() -> None:
     router, below = Router(), Router()
     router.get("/")(one)
@@ -99,15 +103,20 @@ def test_hooks_and_answers_to_errors() -> None:
     below.before(two)
     below.after(two)
     below.after(one)
+    below.around(generator)
+    router.get("/own", before=[one, two], after=[two], around=[generator])(one)
     below.on_error(404)(one)
     below.on_error(Fail)(two)
     router.on_error(ValueError)("no function")  # type: ignore[type-var]
     said = [line.partition(" cannot")[0] for line in uncallable(router)]
     module = __name__
     assert said == [
+        f"before hook: {module}.two(req, other)",
+        f"around hook: {module}.generator(req, other)",
         "on_error(ValueError): 'no function'",
         f"before hook: {module}.two(req, other)",
         f"after hook: {module}.one(req)",
+        f"around hook: {module}.generator(req, other)",
         f"on_error(404): {module}.one(req)",
     ]
 
@@ -129,13 +138,11 @@ def test_what_a_server_calls_when_it_starts_and_stops() -> None:
     server.on_start(nothing)
     server.on_stop(anything)
     assert list(uncallable(server)) == []
-    server.on_start(one)  # type: ignore[type-var]
+    server.on_start(one)
     server.on_stop(two)  # type: ignore[type-var]
-    missing = "cannot be called with nothing: missing a required argument: 'req'"
-    assert list(uncallable(server)) == [
-        f"on_start: {__name__}.one(req) {missing}",
-        f"on_stop: {__name__}.two(req, other) {missing}",
-    ]
+    (line,) = uncallable(server)
+    why = "cannot be called with the app: missing a required argument: 'other'"
+    assert line == f"on_stop: {__name__}.two(req, other) {why}"
 
 
 def test_what_debug_adds_is_fine() -> None:
@@ -147,7 +154,7 @@ def test_what_debug_adds_is_fine() -> None:
 def test_the_command(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(
         "from kissapi import Router, Server\nrouter = Router()\nserver = Server(router=router)\n"
-        "@router.get('/a')\nasync def own(): ...\n@server.on_start\ndef start(app): ...\n"
+        "@router.get('/a')\nasync def own(): ...\n@server.on_start\ndef start(app, more): ...\n"
     )
     command = [sys.executable, "-m", "kissapi", "check", "shop:server"]
     ended = subprocess.run(
@@ -156,7 +163,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, "")
     assert ended.stdout.splitlines() == [
         "GET /a: shop.own() cannot be called with the request: too many positional arguments",
-        "on_start: shop.start(app) cannot be called with nothing: missing a required argument: 'app'",
+        "on_start: shop.start(app, more) cannot be called with the app: missing a required argument: 'more'",
     ]
 
 

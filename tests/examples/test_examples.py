@@ -80,12 +80,19 @@ trusted = None
 for word in words:
     if word == "-X": method = next(words)
     elif word == "-d": body = next(words)
+    elif word == "-F":
+        name, value = next(words).split("=", 1)
+        field = f'--b\\r\\nContent-Disposition: form-data; name="{name}"'
+        if value.startswith("@"): field, value = field + f'; filename="{value[1:]}"', open(value[1:]).read()
+        body = (body or "") + field + "\\r\\n\\r\\n" + value + "\\r\\n"
+        headers["Content-Type"] = "multipart/form-data; boundary=b"
     elif word == "-A": headers["User-Agent"] = next(words)
     elif word == "-H": headers.update([next(words).split(": ", 1)])
     elif word == "--cacert": trusted = next(words)
     elif word in ("-i", "-I"): head, method = True, "HEAD" if word == "-I" else method
     elif not word.startswith("-"): urls.append(word)
     elif word not in ("-N", "-s"): sys.exit("no such option in the stand-in: " + word)
+if "multipart" in headers.get("Content-Type", ""): body += "--b--"
 if body is not None: headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
 for url in urls:
     secure, where, path = re.fullmatch("(?:http(s?)://)?([^/]+)(.*)", url).groups()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -226,6 +226,27 @@ def test_what_a_handler_raises_is_an_error_and_the_connection_goes_on() -> None:
     assert wire.received == b"-ERR Internal Server Error\r\n" * 2 + b"$1\r\nx\r\n:1\r\n"
     assert any("ZeroDivisionError" in line for line in wire.lines)
     assert any(line.startswith("TypeError") for line in wire.lines)
+
+
+def test_an_around_leaves_results_to_the_protocol() -> None:
+    router, seen = Router(), []
+
+    @router.around
+    async def see(request: Call) -> AsyncIterator[Any]:
+        response = yield
+        seen.append((response.status, type(response.error)))
+
+    @router.route("/list", ["CALL"])
+    async def of_two(request: Call) -> list[Any]:
+        return [1, b"b"]
+
+    @router.route("/bug", ["CALL"])
+    async def bug(request: Call) -> int:
+        return 1 // len(request.words)
+
+    wire = wire_to(router).send(call(b"LIST"), call(b"BUG"), call(b"FLY"))
+    assert wire.received == b"*2\r\n:1\r\n$1\r\nb\r\n-ERR Internal Server Error\r\n-ERR Not Found\r\n"
+    assert seen == [(200, type(None)), (500, ZeroDivisionError), (404, Fail)]
 
 
 def test_hooks_mounts_and_the_log() -> None:

@@ -30,7 +30,7 @@ def make_router(page: bool = False) -> Router:
 
         @each.get("/unsaid")
         async def unsaid(req: Request) -> Any:
-            return {SECRET}
+            return {"it": {SECRET: 1j}}
 
         @each.get("/fail")
         async def fail(req: Request) -> None:

@@ -43,6 +43,26 @@ async def user(req: Request) -> str:
     return f"user {req.params['id']}"
 
 
+@root.lifespan
+async def work(app: Any) -> Any:
+    app.queue, app.done = kissapi.Queue(), kissapi.Event()
+
+    async def each() -> None:
+        await app.queue.get()
+        app.done.set()
+
+    kissapi.spawn(each())
+    yield
+
+
+@root.get("/spawned")
+async def spawned(req: Request) -> str:
+    await req.app.queue.put("work")
+    async with kissapi.timeout(5):
+        await kissapi.gather(req.app.done.wait(), kissapi.sleep(0))
+    return "done"
+
+
 @root.get("/double/{n:int}")
 async def double(req: Request) -> Any:
     return {"double": req.params["n"] * 2}

@@ -45,6 +45,8 @@ PURE = frozenset("__future__ collections.abc functools itertools operator types 
 DOORS: dict[str, str] = {
     "httptools": "kissapi.http.parser kissapi.http.pure",  # pure: the stand-in, asked for by name
     "json": "kissapi.http.json_codec",
+    "multipart": "kissapi.http.multipart",
+    "msgspec": "kissapi.http.json_values",
     "uuid": "kissapi.routing.path",
     "contextvars": "kissapi.backends.threads",
     "queue": "kissapi.backends.threads",

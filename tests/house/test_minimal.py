@@ -99,6 +99,10 @@ def test_quick_start(client: http.client.HTTPConnection) -> None:
     assert answer.headers["Date"]
 
 
+def test_the_life_of_an_app(client: http.client.HTTPConnection) -> None:
+    assert answer_to(client, "/spawned") == (200, "done")
+
+
 def test_json_both_ways(client: http.client.HTTPConnection) -> None:
     said = {"text": 'snow ☃ 𝄞 " \\ \n', "list": [1, -2.5, 1e300, True, False, None], "deep": {"a": [{}, []]}}
     status, body = answer_to(client, "/json", send=said)

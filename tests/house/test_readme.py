@@ -112,7 +112,7 @@ def as_shown(name: str, value: float | None) -> str:
     """A limit the way the table writes it."""
     if value is None:
         return "none"
-    sized = name in ("max_line", "max_head", "max_body", "read_size", "body_rate", "write_rate")
+    sized = name in ("max_line", "max_head", "max_body", "max_field", "read_size", "body_rate", "write_rate")
     number = f"{value:g}"
     if sized:
         number = f"{value / (1 << 20):g} MiB" if value >= 1 << 20 else f"{value / 1024:g} KiB"
@@ -124,6 +124,9 @@ def test_the_limits_are_all_there() -> None:
     assert shown == {name: as_shown(name, getattr(Limits, name)) for name in Limits.__annotations__}
 
 
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
+PART = b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\nx\r\n'
+
 # For each limit that is answered, or closes a connection: a low one, and what a client sends to go beyond it.
 BEYOND = {
     "max_line": (100, b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"x" * 100)),
@@ -131,6 +134,9 @@ BEYOND = {
     "max_fields": (5, b"GET / HTTP/1.1\r\nHost: a\r\n%b\r\n" % (b"X: y\r\n" * 5)),
     "max_body": (5, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n"),
     "max_query": (1, b"GET /?a&b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+    "max_parts": (1, POST % (b"multipart/form-data; boundary=b", 104) + PART % b"a" + PART % b"b" + b"--b--"),
+    "max_field": (3, POST % (b"application/x-www-form-urlencoded", 6) + b"a=four"),
+    "max_field_name": (3, POST % (b"application/x-www-form-urlencoded", 6) + b"four=a"),
     "head_timeout": (0.1, b"GET /"),
     "body_timeout": (0.1, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx"),
     "idle_timeout": (0.1, b""),
@@ -144,6 +150,10 @@ def test_beyond_a_limit_the_client_sees_what_the_table_says(name: str, serve: Ca
     @router.get("/")
     async def count(req: Request) -> int:
         return len(req.query)
+
+    @router.post("/")
+    async def fill(req: Request) -> int:
+        return len(req.form)
 
     limit, data = BEYOND[name]
     server = serve(router, **{name: limit})

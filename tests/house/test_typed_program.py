@@ -18,6 +18,9 @@ def test_it_runs(backend: Any) -> None:
         missing = client.get("/stock/apples")
         assert (missing.status, missing.json) == (404, {"error": "Not Found"})
         assert client.get("/accepts", headers=[("accept", "a"), ("accept", "b")]).json == ["a", "b"]
+        upload = client.post("/form", form={"name": "x"}, files={"image": b"png"})
+        assert (upload.status, upload.text) == (200, "png")
+        assert client.post("/parts", files={"image": b"png"}).json == {"image": 3}
         answer = client.post("/login", body=b"ann")
         assert answer.status == 303
         first, second = answer.headers.get_all("set-cookie")
@@ -27,7 +30,7 @@ def test_it_runs(backend: Any) -> None:
         assert client.get("/ticks").text == "tick"
         assert client.get("/lines").text == "line"
         assert json.loads(client.get("/events").text.split("data: ")[1]) == {"n": 5}
-    assert typed_program.Shop.stock == {}
+    assert client.service.app.stock == {}
 
 
 def test_a_parser_of_its_own() -> None:

@@ -6,20 +6,46 @@ no more, the ignore is an error itself.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, assert_type
 
-from kissapi import Fail, Headers, Request, Response, Router, Server, html, redirect, sleep, to_thread
-from kissapi.extras.sse import Event, sse
+from kissapi import (
+    Event,
+    Fail,
+    Headers,
+    Queue,
+    Request,
+    Response,
+    Router,
+    Server,
+    gather,
+    html,
+    redirect,
+    sleep,
+    spawn,
+    timeout,
+    to_thread,
+)
+from kissapi.extras.sse import Event as Message
+from kissapi.extras.sse import sse
 from kissapi.extras.testing import Client
+from kissapi.http.files import File
+from kissapi.http.given import Cookies, Form, Query
+
+
+class App:
+    """What `on_start` has opened."""
+
+    stock: dict[str, int]
+    news: Queue[str]
 
 
 class Shop(Request):
-    """One that knows what `on_start` has opened."""
+    """A request that knows it."""
 
-    stock: dict[str, int]
+    app: App
     user: str = "nobody"
 
 
@@ -28,13 +54,22 @@ server = Server(router=router, request_class=Shop, max_body=1 << 20, idle_timeou
 
 
 @server.on_start
-async def open_stock() -> None:
-    Shop.stock = {"pears": 3}
+async def open_stock(app: App) -> None:
+    app.stock = {"pears": 3}
+
+
+@router.lifespan
+async def tell(app: App) -> AsyncIterator[None]:
+    app.news = Queue(maxsize=3)
+    spawn(app.news.put("open"))
+    yield
+    assert_type(await gather(app.news.get(), sleep(0)), tuple[str, None])
 
 
 @server.on_stop
-def close_stock() -> None:
-    Shop.stock.clear()
+def close_stock(app: App) -> None:
+    assert_type(Event().is_set(), bool)
+    app.stock.clear()
 
 
 @router.before
@@ -48,12 +83,35 @@ def counted(req: Request, result: Any) -> None:
     assert_type(req.state, SimpleNamespace)
 
 
-@router.get("/stock/{kind}")
+@router.before(nested=True)
+def check(req: Request) -> Response | Fail | None:
+    return Fail(403) if req.path == "/closed" else None
+
+
+@router.around
+async def tagged(req: Shop) -> AsyncGenerator[None, Response]:
+    response = yield
+    response.headers["x-error"] = str(response.error)
+    req.on_end(lambda outcome, size: assert_type((outcome, size), tuple[str, int]))
+
+
+@router.around(nested=False)
+async def closed(req: Request) -> AsyncGenerator[Response | None, Response]:
+    yield Response("closed", 503) if req.path == "/closed" else None
+
+
+def wrong() -> None:
+    router.around(counted)  # type: ignore[type-var]
+
+
+@router.get("/stock/{kind}", before=[check], around=[closed])
 async def stock(req: Shop) -> dict[str, int]:
     kind: str = req.params["kind"]
-    if kind not in req.stock:
+    if kind not in req.app.stock:
         raise Fail(404)
-    return {kind: req.stock[kind]}
+    async with timeout(2.5):
+        assert_type(await gather(sleep(0), sleep(0), sleep(0), sleep(0)), list[None])
+    return {kind: req.app.stock[kind]}
 
 
 @router.get("/accepts")
@@ -62,14 +120,34 @@ def accepts(req: Request) -> list[str]:
     assert_type(req.headers.get_all("accept"), list[str])
     assert_type(req.headers["host"], str)
     assert_type(req.headers.get("accept"), str | None)
-    assert_type(req.cookies, dict[str, str])
-    assert_type(req.query, dict[str, str])
-    assert_type(req.query_all, dict[str, list[str]])
+    assert_type(req.cookies, Cookies)
+    assert_type(req.cookies.get("user"), str | None)
+    assert_type(req.query, Query[str])
+    assert_type(req.query.setdefault("kind", ""), str)
+    assert_type(req.query["kind"], str)
+    assert_type(req.query.get("page", 1, int), int)
+    assert_type(req.query.get("page", None, float), float | None)
+    assert_type(req.headers.get("content-length", 0, int), int)
+    assert_type(req.query_all, Query[list[str]])
     assert_type(req.params, dict[str, Any])
     assert_type(req.client, tuple[str, int] | None)
     assert_type(req.text, str)
     assert_type(req.body, bytes)
     return req.headers.get_all("accept")
+
+
+@router.post("/form")
+async def form(req: Request) -> str:
+    assert_type(req.form["name"], str)
+    assert_type(req.form_all, Form[list[str]])
+    assert_type(req.files.get("image"), File | None)
+    assert_type(req.form.get("count", 1, int), int)
+    return req.files["image"].read().decode()
+
+
+@router.post("/parts", stream=True)
+async def parts(req: Request) -> dict[str, int]:
+    return {part.name: len(await part.read()) async for part in req.parts()}
 
 
 @router.post("/login")
@@ -101,8 +179,8 @@ def lines(req: Request) -> Iterator[str]:
 
 @router.get("/events")
 async def events(req: Request) -> Response:
-    async def each() -> AsyncIterator[Event]:
-        yield Event({"n": await to_thread(int, "5")}, id=1)
+    async def each() -> AsyncIterator[Message]:
+        yield Message({"n": await to_thread(int, "5")}, id=1)
 
     return sse(each())
 

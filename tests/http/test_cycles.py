@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kissapi import Fail, Request, Router, sleep
+from kissapi.extras.sse import sse
 from tests.app import router
 from tests.wire import Wire
 
@@ -136,6 +137,74 @@ def test_what_holds_a_request_makes_no_cycle(
     def use() -> None:
         wire = Wire(asking, parser_class).send(data).wait(1)
         end(wire)
+        wire.wait(200)
+        wire.connection.transport = None
+        wire.transport.connection = None
+
+    assert garbage_of(use) == []
+
+
+surrounded = Router()
+
+
+@surrounded.around
+async def outer(req: Request) -> AsyncIterator[Any]:
+    response = yield
+    if response.status == 409:
+        raise response.error
+
+
+@surrounded.around
+async def inner(req: Request) -> AsyncIterator[Any]:
+    try:
+        response = yield
+        req.state.response = response
+        if req.path == "/broken":
+            raise KeyError("broken")
+        if req.path == "/late":
+            await sleep(50)
+    finally:
+        req.on_end(noted)
+
+
+def noted(outcome: str, size: int) -> None:
+    pass
+
+
+@surrounded.get("/{word}")
+async def by_word(req: Request) -> Any:
+    if req.params["word"] in ("fail", "conflict"):
+        raise Fail(409 if req.params["word"] == "conflict" else 400)
+    if req.params["word"] == "error":
+        raise KeyError("error")
+    if req.params["word"] == "sleep":
+        await sleep(50)
+    return {"stream": iter(["a", "b"]), "object": object()}.get(req.params["word"], "text")
+
+
+@surrounded.get("/events/{word}")
+async def events(req: Request) -> Any:
+    async def each() -> AsyncIterator[str]:
+        if req.params["word"] == "late":
+            await sleep(5)
+        raise KeyError("event")
+        yield ""
+
+    return sse(each())
+
+
+WORDS = (
+    "text fail error conflict sleep late broken stream object events/soon events/late no/such/path".split()
+)
+
+
+@pytest.mark.usefixtures("no_cycles")
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("seconds", [0, 100], ids=["at once", "later"])
+def test_an_around_makes_no_cycle(parser_class: Any, word: str, seconds: float) -> None:
+    def use() -> None:
+        wire = Wire(surrounded, parser_class).send(b"GET /" + word.encode() + HOST + b"\r\n").wait(seconds)
+        wire.lose()
         wire.wait(200)
         wire.connection.transport = None
         wire.transport.connection = None

@@ -16,6 +16,7 @@ from kissapi import Fail, Request, Response, html, redirect
 from kissapi.core.fail import REASONS
 from kissapi.http.dates import http_date
 from kissapi.http.encoder import encode_http
+from kissapi.http.json_codec import to_json
 from kissapi.http.upgrade import Upgrade
 
 
@@ -50,7 +51,6 @@ CONVERSIONS: list[tuple[Any, bytes, str | None]] = [
     ({}, b"{}", JSON),
     ([], b"[]", JSON),
     (OrderedDict(b=1, a=2), b'{"b": 1, "a": 2}', JSON),
-    ((1, 2), b"[1, 2]", JSON),
     (Point(1, 2), b"[1, 2]", JSON),
     (0, b"0", JSON),
     (1.5, b"1.5", JSON),
@@ -72,7 +72,13 @@ def test_the_type_of_a_result_decides_what_is_sent(
 def test_the_fast_road_sends_the_same_as_the_long_one(
     result: Any, body: bytes, content_type: str | None
 ) -> None:
-    service = SimpleNamespace(tail=b"\r\n\r\n", answered=None, has_headers=False)
+    service = SimpleNamespace(
+        tail=b"\r\n\r\n",
+        answered=None,
+        has_headers=False,
+        to_json=to_json,
+        run=lambda make, result: make(result),
+    )
     connection = SimpleNamespace(service=service, take=None, close_after=False)
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     for given in (result, Response(result)):
@@ -158,7 +164,7 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: Upgrade("chat/", object()), ValueError, "is no protocol"),
     (lambda: redirect("/", 200), ValueError, "use 301, 302, 303, 307 or 308"),
     (lambda: Response(object()), TypeError, "not JSON serializable"),
-    (lambda: Response({1, 2}), TypeError, "not JSON serializable"),
+    (lambda: Response({1j}), TypeError, "not JSON serializable"),
     (lambda: Response(UserString("x")), TypeError, "not JSON serializable"),
     (lambda: Response(float("nan")), ValueError, "JSON compliant"),
     (lambda: Response([float("-inf")]), ValueError, "JSON compliant"),

@@ -74,7 +74,16 @@ def self_containing() -> list[Any]:
     return endless
 
 
-UNSENDABLE = [object(), {1}, {"a": float("nan")}, "\ud800", self_containing(), {(1, 2): 3}, [b"bytes"]]
+UNSENDABLE = [
+    object(),
+    {1j},
+    (1, 2),
+    {"a": float("nan")},
+    "\ud800",
+    self_containing(),
+    {(1, 2): 3},
+    [b"bytes"],
+]
 
 
 @pytest.mark.parametrize("result", UNSENDABLE)

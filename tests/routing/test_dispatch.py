@@ -194,7 +194,7 @@ def test_a_hook_sees_the_one_form_of_the_path_that_was_matched(
     router = Router()
     seen = []
     router.before(lambda req: seen.append(req.path))
-    register(router, f"GET {route}")
+    router.get(route)(lambda req: req.params)
     request = f"GET {target}?q=%7E HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     ((code, _, _),) = parse_answers(exchange(router, request, parser_class=parser_class))
     assert (code, seen) == (200, [path])

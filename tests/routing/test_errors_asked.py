@@ -50,7 +50,7 @@ def routes(folder: Path) -> Router:
         return file(folder / "ten.txt")
 
     results: dict[str, Any] = {
-        "set": {1, 2},
+        "set": {1j},
         "surrogate": "\ud800",
         "object": [object()],
         "piece": 5,
@@ -275,7 +275,7 @@ def test_what_it_raises_itself_is_a_plain_500(tmp_path: Path, name: str) -> None
     assert "KeyError: 'mine'" in "\n".join(wire.lines)
 
 
-UNFIT: dict[str, Any] = {"set": {1, 2}, "surrogate": "\ud800", "object": Response, "piece": 5}
+UNFIT: dict[str, Any] = {"set": {1j}, "surrogate": "\ud800", "object": Response, "piece": 5}
 
 
 @pytest.mark.parametrize("unfit", UNFIT)

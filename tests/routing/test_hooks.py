@@ -115,19 +115,106 @@ def test_where_no_handler_is_found_no_hook_runs(parser_class: Any, line: bytes, 
     assert steps == []
 
 
-def test_what_a_before_hook_returns_is_ignored_and_what_it_changes_is_seen(parser_class: Any) -> None:
+@pytest.mark.parametrize("returned", ["None", "the request"])
+def test_a_before_hook_that_goes_on_may_change_the_request(parser_class: Any, returned: str) -> None:
     router = Router()
 
     @router.before
-    async def change(req: Request) -> str:
+    async def change(req: Request) -> Request | None:
         req.params["id"] = "changed"
-        return "ignored"
+        return None if returned == "None" else req
 
     @router.get("/{id}")
     async def handler(req: Request) -> Any:
         return req.params["id"]
 
     assert answer_to(router, parser_class) == (200, b"changed")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("refusal", [Response("no", 403), Fail(403, "no")], ids=["Response", "Fail"])
+def test_a_before_hook_may_answer(parser_class: Any, refusal: Any, asynchronous: bool) -> None:
+    steps: list[str] = []
+    router = Router()
+    router.before(noting(steps, "first"))
+
+    async def refuse(req: Request) -> Any:
+        return refusal
+
+    router.before(refuse if asynchronous else lambda req: refusal)
+    router.before(noting(steps, "second"))
+    router.after(noting(steps, "after"))
+    router.get("/x")(noting(steps, "handler", asynchronous=True))
+    assert answer_to(router, parser_class) == (403, b"no")
+    assert steps == ["first"]
+
+
+def test_error_handlers_see_a_fail_that_a_before_hook_returns(parser_class: Any) -> None:
+    router = Router()
+    router.before(lambda req: Fail(401))
+    router.get("/x")(answer)
+
+    @router.on_error(401)
+    async def ask(req: Request, error: Fail) -> str:
+        return f"{error.data}: who are you?"
+
+    assert answer_to(router, parser_class) == (401, b"Unauthorized: who are you?")
+
+
+@pytest.mark.parametrize("returned", ["no", False, 403, ("no", 403), {}])
+def test_anything_else_that_a_before_hook_returns_is_a_mistake(parser_class: Any, returned: Any) -> None:
+    steps: list[str] = []
+    router = Router()
+
+    @router.before
+    async def guard(req: Request) -> Any:
+        return returned
+
+    router.get("/x")(noting(steps, "handler", asynchronous=True))
+    wire = Wire(router, parser_class).send(GET)
+    assert parse_answers(wire.received)[0][0] == 500
+    assert f"guard returned {returned!r}: None goes on to the handler" in "\n".join(wire.lines)
+    assert steps == []
+
+
+def test_nested_hooks_by_decorator() -> None:
+    steps: list[str] = []
+    root, below = Router(), Router()
+    root["/x"] = below
+    below.get("/")(answer)
+    root.before(nested=True)(noting(steps, "nested before"))
+    root.after(nested=True)(noting(steps, "nested after"))
+    root.before()(noting(steps, "own"))
+    root.after(nested=False)(noting(steps, "own"))
+    Wire(root).send(GET)
+    assert steps == ["nested before", "nested after"]
+
+
+def test_hooks_of_one_route_run_inside_those_of_its_router(parser_class: Any) -> None:
+    steps: list[str] = []
+    router = Router()
+    router.before(noting(steps, "before"))
+    router.after(noting(steps, "after"))
+    own = {"before": [noting(steps, "own before")], "after": [noting(steps, "own after")]}
+    router.get("/x", **own)(answer)  # type: ignore[arg-type]
+    router.add_route("POST", "/x", answer, before=(noting(steps, "posted"),))
+    assert answer_to(router, parser_class) == (200, b"answer")
+    assert steps == ["before", "own before", "own after", "after"]
+    steps.clear()
+    answer_to(router, parser_class, GET.replace(b"GET", b"POST"))
+    assert steps == ["before", "posted", "after"]
+
+
+def test_hooks_of_a_route_are_lists_of_functions() -> None:
+    router = Router()
+    with pytest.raises(TypeError, match=r"before is a list of hooks: before=\[check\]"):
+        router.get("/x", before=answer)(answer)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the after hook is 7, which cannot be called"):
+        router.get("/x", after=[7])(answer)  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="no async generator function"):
+        router.get("/x", around=[answer])(answer)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'hooks'"):
+        router.get("/x", hooks=[answer])(answer)  # type: ignore[call-arg]
 
 
 def test_an_after_hook_gets_the_result_before_conversion_and_none_means_unchanged(parser_class: Any) -> None:

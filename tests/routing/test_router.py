@@ -182,7 +182,9 @@ WRONG: list[tuple[Callable[[Router], object], type[Exception], str]] = [
     (lambda router: router.mount("/a?b", Router()), ValueError, "no query"),
     (mount_in_itself, ValueError, "inside itself"),
     (mount_in_a_circle, ValueError, "inside itself"),
-    (lambda router: router.add_hook("around", handler), ValueError, '"before" or "after", not \'around\''),
+    (lambda router: router.add_hook("beside", handler), ValueError, "or \"around\", not 'beside'"),
+    (lambda router: router.add_hook("around", handler), TypeError, "write `async def` with one `yield`"),
+    (lambda router: router.around(None)(handler), TypeError, "write `async def` with one `yield`"),  # type: ignore[call-overload]
     (lambda router: router.add_hook("before", None), TypeError, "cannot be called"),  # type: ignore[arg-type]
     (lambda router: router.before(1), TypeError, "cannot be called"),  # type: ignore[type-var]
 ]

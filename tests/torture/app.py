@@ -167,7 +167,7 @@ def loop_of_itself() -> list[Any]:
 
 RESULTS: dict[str, Any] = {
     "object": object,
-    "set": lambda: {1, 2},
+    "set": lambda: {1j},
     "nan": lambda: float("nan"),
     "loop": loop_of_itself,
     "surrogate": lambda: "\ud800",

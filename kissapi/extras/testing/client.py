@@ -10,8 +10,6 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from kissapi.backends.handlers import result_of
-from kissapi.backends.threads import copy_context
 from kissapi.extras.testing.answer import Answer
 from kissapi.extras.testing.clock import make_clock
 from kissapi.extras.testing.cookies import CookieJar
@@ -22,9 +20,11 @@ from kissapi.http.headers import Headers
 from kissapi.routing.router import Router
 from kissapi.server import BACKENDS, Server
 from kissapi.server.assembly import make_service
+from kissapi.server.event_loop import import_backend
+from kissapi.server.life import Life
 
 if TYPE_CHECKING:
-    from kissapi.extras.testing.request import Body, Fields, Options, Query
+    from kissapi.extras.testing.request import Body, Fields, Files, Options, Query
     from kissapi.extras.testing.websocket import WebSocket
     from kissapi.http.request import Request
     from kissapi.http.service import Service
@@ -43,7 +43,8 @@ class Client:
     `clock` is "virtual" or "real". In virtual time nothing waits, but threads that the app has started get
     half a second of real time before the clock goes on; with the real clock a second takes a second.
 
-    As a context manager it calls the functions of `server.on_start` and `server.on_stop`.
+    As a context manager it starts and ends the app: `on_start`, `on_stop` and `lifespan` of the server and of
+    its routers.
     Raises `ValueError` for another backend, scheme or clock, `TypeError` for anything but a router or server.
 
         with Client(server, backend="selectors") as client:
@@ -85,6 +86,9 @@ class Client:
         self._network = Network(self.backend, make_clock(clock), partial(_make_service, self.server), facts)
         self.clock, self.loop = self._network.clock, self._network.loop
         self.cookies = CookieJar(self.loop.time, secure=scheme == "https")
+        self._life: Any = None  # of the app, as a task, in a `with` block
+        self._started: Any = None
+        self._ends: Any = None
 
     def __repr__(self) -> str:
         return f"<Client backend={self.backend!r}>"
@@ -141,15 +145,17 @@ class Client:
         body: Body | None = None,
         json: Any = ...,
         form: Query | None = None,
+        files: Files | None = None,
         query: Query | None = None,
     ) -> Answer:
         """An answer as soon as its head has come; its body can be read piece by piece.
 
         `body` is text, bytes, or an iterator of them, which is sent in chunks as the server reads; `json` or
-        `form` makes the body of a value; `json=None` is the body `null`. `query` is added to the path. In
-        `query` and `form` a list is several values of one name. At the end of the block the client closes the
-        connection. Raises what `request` raises, `ValueError` for a wrong method or path, and `TypeError` for
-        a wrong body.
+        `form` makes the body of a value; `json=None` is the body `null`. With `files`, the form is multipart:
+        `files={"image": ("a.png", data, "image/png")}`, or the data alone, or a list of either. `query` is
+        added to the path. In `query` and `form` a list is several values of one name. At the end of the block
+        the client closes the connection. Raises what `request` raises, `ValueError` for a wrong method or
+        path, and `TypeError` for a wrong body.
 
             with client.stream("GET", "/ticks") as answer:
                 assert next(iter(answer)) == b"tick"
@@ -166,7 +172,7 @@ class Client:
         cookies = self.cookies.header(*origin)
         if cookies:
             fields.setdefault("cookie", cookies)
-        chunks = encode_body(method, choose_body(body, json, form, fields), fields)
+        chunks = encode_body(method, choose_body(body, json, form, files, fields), fields)
         head = encode_head(method, target, fields)
         answer = Answer(self._network, method, path, head, chunks, expects="expect" in fields)
         for field in answer.headers.get_all("set-cookie"):
@@ -222,23 +228,36 @@ class Client:
         self._network.close()
 
     def __enter__(self) -> Client:
-        self.run(self._start())
+        self._life = self.run(self._begin())
+        self._network.run_until(lambda: self._started.done() or self._life.done(), "the start of the app")
+        if self._life.done():
+            self.close()
+            self._life.result()  # raises why
         return self
 
-    async def _start(self) -> None:
-        for function in self.server.start_hooks:
-            await result_of(function)
-        self.service.context = copy_context()  # all requests see the variables that they have set
+    async def _begin(self) -> Any:
+        self._started, self._ends = self.loop.create_future(), self.loop.create_future()
+        return self.loop.create_task(self._live())
+
+    async def _live(self) -> None:
+        """The start and the end of the app, in one task: a lifespan may hold a task group."""
+        life = Life(self.server.steps, self.service, import_backend(self.backend))
+        try:
+            await life.start()
+            self._started.set_result(None)
+            await self._ends
+        finally:
+            error = await life.stop()
+        if error is not None:
+            raise error
 
     def __exit__(self, *_: object) -> None:
         self._network.leave()
         self._network.drain()
-        for function in reversed(self.server.stop_hooks):
-            try:
-                self.run(result_of(function))
-            except Exception as error:
-                self.service.log.error(f"on_stop: {function!r} failed", error)
+        self._network.loop.do(self._ends.set_result, None)
+        self._network.run_until(self._life.done, "the end of the app")
         self.close()
+        self._life.result()
 
 
 def _make_service(server: Server, loop: Any) -> Service:

@@ -48,6 +48,7 @@ class FakeLoop:
         self.order = itertools.count()
         self.tasks: WeakSet[Task] = WeakSet()  # those of `create_task`
         self.called = threading.Event()  # by another thread
+        self.closed = False
 
     @property
     def now(self) -> float:
@@ -154,6 +155,10 @@ class FakeLoop:
                 task.cancel()
             self._run_due()
         self.timers.clear()
+        self.closed = True
+
+    def is_closed(self) -> bool:
+        return self.closed
 
     def _call(self, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         callback(*arguments)

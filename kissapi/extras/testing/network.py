@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import running_loop
+from kissapi.backends.spawn import current
+from kissapi.backends.threads import copy_context
 from kissapi.extras.testing.connection import ClientConnection
 from kissapi.extras.testing.log import CapturedLog
 from kissapi.extras.testing.loop import FakeLoop
@@ -43,7 +45,8 @@ class Network:
         if self._service is None:
             service = self._make_service(self.loop)
             service.spawn, service.clock = self._spawn, self.loop.time
-            service.log, service.answered = self.log, []
+            service.log = service.spawned.log = self.log
+            service.answered = []
             self._service = service
         return self._service
 
@@ -58,7 +61,9 @@ class Network:
         """The result of `coroutine`, run in the loop of the handlers."""
         tasks: list[Any] = []
         self._check_outside()
-        self.loop.do(lambda: tasks.append(self._spawn(coroutine)))
+        context = copy_context()
+        context.run(current.set, self.service.spawned)
+        self.loop.do(lambda: tasks.append(self._spawn(coroutine, context)))
         self.run_until(tasks[0].done, f"run({coroutine!r})")
         return tasks[0].result()
 
@@ -125,7 +130,7 @@ class Network:
         raise RuntimeError("a Client runs a loop of its own, and one runs here: use it in a plain def")
 
 
-def _make_loop(backend: str, clock: Clock) -> tuple[Any, Callable[[Coroutine[Any, Any, Any]], Any]]:
+def _make_loop(backend: str, clock: Clock) -> tuple[Any, Callable[..., Any]]:
     """A loop that goes by `clock`, and what makes a task in it."""
     if backend == "selectors":
         loop = FakeLoop(clock)

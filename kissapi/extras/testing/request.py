@@ -19,6 +19,10 @@ Data = str | bytes | bytearray | memoryview
 Body = Data | Iterable[Data]
 
 
+Upload = Data | tuple[str, Data] | tuple[str, Data, str]  # (name of the file, its bytes, its content type)
+Files = Mapping[str, Upload | list[Upload]]
+
+
 class Options(TypedDict, total=False):
     """The options of every request; see `Client.stream`."""
 
@@ -26,6 +30,7 @@ class Options(TypedDict, total=False):
     body: Body | None
     json: Any
     form: Query | None
+    files: Files | None
     query: Query | None
 
 
@@ -48,10 +53,19 @@ def encode_head(method: str, target: str, fields: Headers) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
 
 
-def choose_body(body: Body | None, json: Any, form: Query | None, fields: Headers) -> Body | None:
-    """The body that one of the three gives; sets its Content-Type. Raises `TypeError` for two of them."""
-    if sum((body is not None, json is not ..., form is not None)) > 1:
-        raise TypeError("a request has one body: body, json or form")
+def choose_body(
+    body: Body | None, json: Any, form: Query | None, files: Files | None, fields: Headers
+) -> Body | None:
+    """The body that one of them gives, form and files together; sets its Content-Type.
+
+    Raises `TypeError` for two of them.
+    """
+    if sum((body is not None, json is not ..., form is not None or files is not None)) > 1:
+        raise TypeError("a request has one body: body, json, or form and files")
+    if files is not None:
+        data = _encode_files(form or (), files)
+        fields.setdefault("content-type", f"multipart/form-data; boundary={BOUNDARY}")
+        return data
     if json is not ...:
         fields.setdefault("content-type", "application/json")
         return json_codec.to_json(json)
@@ -92,6 +106,36 @@ def _to_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
         if piece:
             yield b"%x\r\n%b\r\n" % (len(piece), piece)
     yield b"0\r\n\r\n"
+
+
+BOUNDARY = "kissapi-boundary-of-a-form"
+
+
+def _encode_files(form: Query, files: Files) -> bytes:
+    """A form with files (RFC 7578), as browsers write it."""
+    pairs = form.items() if isinstance(form, Mapping) else form
+    parts = [
+        (_quote(name), "", _to_bytes(value if isinstance(value, (str, bytes)) else str(value)))
+        for name, values in pairs
+        for value in (values if isinstance(values, (list, tuple)) else [values])
+    ]
+    for name, uploads in files.items():
+        for upload in uploads if isinstance(uploads, list) else [uploads]:
+            filename, data, *kind = upload if isinstance(upload, tuple) else (name, upload)
+            content_type = kind[0] if kind else "application/octet-stream"
+            fields = f'; filename="{_quote(filename)}"\r\nContent-Type: {content_type}'
+            parts.append((_quote(name), fields, _to_bytes(data)))
+    head = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
+    for _, _, data in parts:
+        if BOUNDARY.encode() in data:
+            raise ValueError(f"a form of this client may not contain {BOUNDARY}")
+    pieces = [f'{head}"{name}"{fields}\r\n\r\n'.encode() + data + b"\r\n" for name, fields, data in parts]
+    return b"".join([*pieces, f"--{BOUNDARY}--\r\n".encode()])
+
+
+def _quote(name: str) -> str:
+    """As browsers do (HTML, "multipart form data")."""
+    return name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
 
 
 def _encode_pairs(pairs: Query) -> str:

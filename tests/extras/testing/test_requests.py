@@ -85,6 +85,10 @@ def test_what_cannot_be_asked(client: Client) -> None:
         client.post("/echo", json=1, body="1")
     with pytest.raises(TypeError, match="one body"):
         client.post("/echo", json=None, form={})
+    with pytest.raises(TypeError, match="one body"):
+        client.post("/echo", json=None, files={})
+    with pytest.raises(TypeError, match="one body"):
+        client.post("/echo", body=b"", files={})
     with pytest.raises(TypeError, match="json= or form="):
         client.post("/echo", body={"a": 1})
     for body in (5, [1, 2]):
@@ -230,3 +234,39 @@ def test_what_is_no_reply(data: bytes) -> None:
         AnswerParser("GET").feed(data)
     with pytest.raises(ValueError, match="longer than that"):
         AnswerParser("GET").feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc")
+
+
+def test_files_of_a_form_are_sent_as_browsers_do() -> None:
+    router = Router()
+
+    @router.post("/")
+    async def show(req: Request) -> Any:
+        files = {
+            name: [[f.filename, f.content_type, f.size] for f in all_of]
+            for name, all_of in req.files_all.items()
+        }
+        return [req.form_all, files]
+
+    client = Client(router)
+    answer = client.post(
+        "/",
+        form=[("n", 1), ("n", ["a", "é"])],
+        files={
+            "image": ("a.png", b"x", "image/png"),
+            'odd"\r\n': [b"1", ("été.txt", "text"), ("b", bytearray(b"22"))],
+        },
+    )
+    assert answer.json == [
+        {"n": ["1", "a", "é"]},
+        {
+            "image": [["a.png", "image/png", 1]],
+            'odd"\r\n': [
+                ["odd___", "application/octet-stream", 1],
+                ["été.txt", "application/octet-stream", 4],
+                ["b", "application/octet-stream", 2],
+            ],
+        },
+    ]
+    assert client.post("/", files={}).json == [{}, {}]
+    with pytest.raises(ValueError, match="may not contain kissapi-boundary-of-a-form"):
+        client.post("/", files={"a": b"--kissapi-boundary-of-a-form"})

@@ -1,0 +1,52 @@
+"""App: the namespace of an app in one event loop: what the start has opened, for all requests."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+
+class App(SimpleNamespace):
+    """What `on_start` and `lifespan` get, and `req.app`: `app.pool = await connect()`.
+
+    Each event loop of a server has its own, so that what belongs to a loop stays there. What is not there is
+    an `AttributeError` that says what to do.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        there = ", ".join(sorted(self.__dict__)) or "nothing"
+        raise AttributeError(
+            f"the app has no {name!r}; it has {there}. Set it when the app starts: "
+            f"@router.on_start async def start(app): app.{name} = … (in tests: with Client(app) as client:)",
+            name=name,
+            obj=self,
+        )
+
+
+class OfApp:
+    """The default of `Request.app`: that of the loop which serves the request."""
+
+    def __get__(self, request: Any, owner: type) -> Any:
+        if request is None:
+            return self
+        if request._connection is None:
+            raise RuntimeError(
+                "this request did not come over a connection, so it has no app: "
+                f"{type(request).__name__}(app=kissapi.App(…))"
+            )
+        return request._connection.service.app
+
+
+class Extra:
+    """The default of an attribute that an extra of kissapi sets: an error that names the extra."""
+
+    def __init__(self, needs: str) -> None:
+        self._needs = needs
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, request: Any, owner: type) -> Any:
+        if request is None:
+            return self
+        raise AttributeError(f"req.{self._name} needs {self._needs}, on this router or on one above it")

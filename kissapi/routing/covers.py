@@ -1,0 +1,82 @@
+"""Covers: the covers of paths that lead to no route: 404, 405, and OPTIONS that comes for free.
+
+Such a path has the arounds and error handlers of the deepest mounted router that has a prefix of it, and of
+the routers above that one. Where several are mounted at one place, it has those of their common ancestors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kissapi.backends.handlers import as_coroutine_function
+from kissapi.http.cover import Cover
+from kissapi.routing.path import TYPES, Segment
+from kissapi.routing.route import arounds_of, errors_of
+
+if TYPE_CHECKING:
+    from kissapi.routing.router import Router
+
+
+class Place(NamedTuple):
+    """A prefix, and the cover of paths that it is the longest prefix of."""
+
+    segments: tuple[Segment, ...]
+    cover: Cover | None
+
+
+class Covers:
+    """The covers of the prefixes of `router`, the best match first."""
+
+    def __init__(self, router: Router) -> None:
+        chains: dict[tuple[Segment, ...], list[tuple[Router, ...]]] = {}
+        for segments, chain in router._mounts():
+            chains.setdefault(_without_names(segments), []).append(chain)
+        places = [Place(segments, _cover_of_chain(_common(chains[segments]))) for segments in chains]
+        # The precedence of routing: literals before parameters with a type before those without one.
+        places.sort(key=lambda place: (-len(place.segments), [_rank(kind) for kind, _ in place.segments]))
+        self.places = places if any(place.cover is not None for place in places) else []
+
+    def at(self, path: str) -> Cover | None:
+        """The cover of `path`, which leads to no route; None if it has neither arounds nor error handlers."""
+        parts = path.split("/")[1:]
+        for segments, cover in self.places:
+            if len(segments) <= len(parts) and all(map(_matches, segments, parts)):
+                return cover
+        return None
+
+
+def cover_of(arounds: list[Callable[..., Any]], errors: Iterable[Mapping[Any, Any]]) -> Cover | None:
+    """The cover of these; None if there are none."""
+    tables = [{what: as_coroutine_function(table[what]) for what in table} for table in errors]
+    return Cover(arounds, tables) if arounds or tables else None
+
+
+def _cover_of_chain(chain: tuple[Router, ...]) -> Cover | None:
+    return cover_of(arounds_of(chain), errors_of(chain))
+
+
+def _common(chains: list[tuple[Router, ...]]) -> tuple[Router, ...]:
+    """The one chain that all others are a beginning of, else what those that end apart have in common."""
+    ends = [chain for chain in chains if not any(other[: len(chain)] == chain != other for other in chains)]
+    common = ends[0]
+    for chain in ends[1:]:
+        length = 0
+        while length < min(len(common), len(chain)) and common[length] is chain[length]:
+            length += 1
+        common = common[:length]
+    return common
+
+
+def _without_names(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    return tuple(Segment(kind, text if kind == "literal" else "") for kind, text in segments)
+
+
+def _rank(kind: str) -> int:
+    return 0 if kind == "literal" else 2 if kind == "str" else 1
+
+
+def _matches(segment: Segment, text: str) -> bool:
+    if segment.kind == "literal":
+        return segment.text == text
+    return TYPES[segment.kind](text) is not None

@@ -1,0 +1,118 @@
+"""Lifespan: what an app does when a loop begins to serve it, and when that ends, as it is registered.
+
+`Router` and `Server` have it. `kissapi.server.life` calls it, once for each loop that serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from kissapi.backends.handlers import code_flags
+
+FunctionT = TypeVar("FunctionT", bound=Callable[[], Any] | Callable[[Any], Any])
+GeneratorT = TypeVar(
+    "GeneratorT",
+    bound=Callable[[], AsyncIterator[Any]] | Callable[[Any], AsyncIterator[Any]],
+)
+
+_GENERATOR, _ASYNC_GENERATOR = 0x20, 0x200
+
+
+class Step:
+    """One registration; `kind` is "on_start", "on_stop" or "lifespan"."""
+
+    def __init__(self, kind: str, function: Callable[..., Any]) -> None:
+        self.kind = kind
+        self.function = function
+
+
+class Lifespan:
+    """What begins and ends with a loop that serves."""
+
+    _steps: list[Step]
+
+    def on_start(self, function: FunctionT) -> FunctionT:
+        """Call `function(app)`, sync or async, before the first client is served; if it raises, none is.
+
+        It is called once in each event loop that serves, on it, one loop after the other: `app` is the
+        namespace of that loop, which requests have as `req.app`. A function without a parameter is called
+        without. Those of an outer router are called before those of the routers mounted in it, of one router
+        in their order. If one raises, or a signal cancels it, what `on_stop` has registered is called all the
+        same.
+
+            @router.on_start
+            async def connect(app):
+                app.pool = await create_pool()
+        """
+        self._register("on_start", function)
+        return function
+
+    def on_stop(self, function: FunctionT) -> FunctionT:
+        """Call `function(app)`, sync or async, when the last client of a loop has gone; the last comes first.
+
+        All of them are called, whatever one raises: that is a line in the log. They are called for a server
+        that could not start as well, so what one closes may not have been opened.
+
+            @router.on_stop
+            async def disconnect(app):
+                await app.pool.close()
+        """
+        self._register("on_stop", function)
+        return function
+
+    def lifespan(self, function: GeneratorT) -> GeneratorT:
+        """Run an async generator function, `function(app)`, to its `yield` at the start, the rest at the end.
+
+        It is `on_start` and `on_stop` in one: its end comes only if it has come to the `yield`, also when
+        another function of the start fails. Raises `TypeError` for anything but an async generator function.
+
+            @router.lifespan
+            async def pool(app):
+                async with create_pool() as app.pool:
+                    yield
+        """
+        if not code_flags(function) & _ASYNC_GENERATOR:
+            below = hasattr(function, "__wrapped__")
+            hint = "leave out the decorator below it" if below else "async def, with one yield"
+            raise TypeError(f"lifespan takes an async generator function, not {function!r}: {hint}")
+        self._register("lifespan", function)
+        return function
+
+    def _register(self, kind: str, function: Any) -> None:
+        self._check_open()
+        if not callable(function):
+            raise TypeError(f"{kind} takes a function, not {function!r}")
+        if kind != "lifespan" and code_flags(function) & (_GENERATOR | _ASYNC_GENERATOR):
+            raise TypeError(f"{function!r} has a yield: @router.lifespan takes an async generator function")
+        self._steps.append(Step(kind, function))
+
+    def _check_open(self) -> None:
+        """Raise `RuntimeError` if it is too late to register."""
+
+
+def takes_app(function: Any) -> bool:
+    """Whether `function` has a parameter without a default, which the namespace is for."""
+    given = 0  # parameters that have their arguments, from the first on …
+    named: set[str] = set()  # … and by name
+    while True:
+        if hasattr(function, "__func__"):  # a method of an object
+            given, function = given + 1, function.__func__
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif isinstance(function, partial):
+            given += len(function.args)
+            named.update(function.keywords)
+            function = function.func
+        elif isinstance(function, type):
+            given, function = given + 1, function.__init__  # type: ignore[misc]
+        elif hasattr(function, "__code__"):
+            break
+        else:  # a callable object, or one of C, which gets nothing
+            given, function = given + 1, type(function).__call__
+            if not hasattr(function, "__code__"):
+                return False
+    code = function.__code__
+    required = code.co_varnames[given : code.co_argcount - len(function.__defaults__ or ())]
+    return any(name not in named for name in required)
