@@ -16,6 +16,9 @@ PIP := -m pip install --quiet --disable-pip-version-check
 READ_ONLY = make: this folder cannot be written, and all that is made goes to .venv/ and build/ in it. \
 	Copy it to one that can, and run make there: cp -r . ~/kissapi && cd ~/kissapi
 export HYPOTHESIS_STORAGE_DIRECTORY := build/hypothesis
+# Bytecode is kept, in build/: else five processes, and each server that they start, compile the same files again.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+unexport PYTHONDONTWRITEBYTECODE
 
 help: # not listed: it is the list
 	@echo "kissapi: what make can do"

@@ -40,6 +40,8 @@ def run(target: str, make: Callable[[], Server]) -> int:
     """
     if os.name != "posix":
         raise StartError("--reload hands sockets from one process to the next, which this system cannot")
+    # Bytecode knows its source by size and whole seconds: a second change within one would not be seen.
+    sys.dont_write_bytecode = True
     reload = Reload(target)
     program: Program | None = None
     try:
