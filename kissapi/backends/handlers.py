@@ -35,12 +35,6 @@ def as_coroutine_function(handler: Callable[..., Any]) -> Callable[..., Coroutin
     return threaded
 
 
-async def result_of(function: Callable[..., Any], *arguments: Any) -> Any:
-    """The result of `function`, sync or async, called here."""
-    result = function(*arguments)
-    return await result if hasattr(result, "__await__") else result
-
-
 def is_plain(function: Callable[..., Any]) -> bool:
     """Whether it is neither an `async def` nor a generator function."""
     return not code_flags(function) & (_COROUTINE | _GENERATOR | _ASYNC_GENERATOR)

@@ -104,7 +104,7 @@ class Cover:
             raise _misuse(hook, "yields twice")
         except BaseException as raised:
             if response is not None:
-                await _drop(response)
+                await close(response.body)
             if not isinstance(raised, _RAISED):
                 raise
             return await self._reply(request, raised)
@@ -172,7 +172,7 @@ async def _ready(request: Request, result: Any) -> Response:
             elif not hasattr(body, "send_to"):
                 response._body = await Begun.of(body if hasattr(body, "__anext__") else Pieces(body, request))
     except BaseException:
-        await _drop(response)
+        await close(response.body)
         raise
     return response
 
@@ -218,11 +218,6 @@ async def close(body: Any) -> None:
         await body.aclose()
     elif hasattr(body, "close"):
         body.close()
-
-
-async def _drop(response: Response) -> None:
-    """Close the body of a response that is not sent."""
-    await close(response.body)
 
 
 async def _throw(steps: AsyncGenerator[Any, Any], error: BaseException) -> None:

@@ -22,12 +22,11 @@ Handle = Callable[[Any], Any]
 
 
 def make_service(
-    settings: Settings, loop: Any, context: Any = None, around: Callable[[Handle], Any] | None = None
+    settings: Settings, loop: Any, around: Callable[[Handle], Any] | None = None
 ) -> tuple[Service, Callable[[Any], None]]:
     """The service of `loop`, and what makes a connection of an accepted socket there.
 
-    Requests begin with the context variables of `context`. `around(handle)` takes the place of what handles
-    each request.
+    `around(handle)` takes the place of what handles each request.
     """
     backend = import_backend(settings.backend)
     request_class = settings.request_class
@@ -45,7 +44,6 @@ def make_service(
         log=settings.make_log(),
         headers=settings.headers,
         access_log=settings.access_log,
-        context=context,
         json=settings.json,
     )
     if around is not None:

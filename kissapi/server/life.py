@@ -48,10 +48,7 @@ class Life:
         self._opened: dict[Step, AsyncGenerator[Any, Any]] = {}  # lifespans that have come to their yield
 
     async def start(self) -> None:
-        """Call what is to be called at the start. Raises what keeps it from that; then `stop` is due, too.
-
-        All requests see the context variables that were set.
-        """
+        """Call the functions of the start. Raises the error that prevents it; `stop` is due then, too."""
         service = self._service
         token: Any = current.set(service.spawned)
         try:
@@ -67,7 +64,7 @@ class Life:
     async def stop(self) -> BaseException | None:
         """Cancel what was spawned, and call all that is to be called at the end.
 
-        What they raise is logged. Gives the first error that is to end more than a function, if any.
+        What they raise is logged. Returns the first error that ends more than a function, if any.
         """
         backend, service = self._backend, self._service
         first: BaseException | None = None
@@ -86,7 +83,7 @@ class Life:
                 raise
             except BaseException as error:
                 if isinstance(error, backend.CancelledError) and backend.cancelling() > asked:
-                    asked = backend.cancelling()  # it is not what the function waited for that was cancelled
+                    asked = backend.cancelling()  # this task was cancelled, not what the function waited for
                     first = first or error
                     continue
                 service.log.error(f"{kind}: {function!r} failed", error)
