@@ -1,6 +1,6 @@
 """Options: the flags of the command line, and the variables of the environment that stand for them.
 
-A flag is called as the argument of `Server` that it gives; older names are heeded, and not listed.
+A flag is called as the argument of `Server` that it gives; older names still work, and are not listed.
 An argument beats the environment. What is not given is left out, so that each default stays where it belongs.
 All of it is checked before anything of the app is imported.
 """
