@@ -35,18 +35,3 @@ class OfApp:
                 f"{type(request).__name__}(app=kissapi.App(…))"
             )
         return request._connection.service.app
-
-
-class Extra:
-    """The default of an attribute that an extra of kissapi sets: an error that names the extra."""
-
-    def __init__(self, needs: str) -> None:
-        self._needs = needs
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, request: Any, owner: type) -> Any:
-        if request is None:
-            return self
-        raise AttributeError(f"req.{self._name} needs {self._needs}, on this router or on one above it")

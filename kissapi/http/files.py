@@ -54,10 +54,9 @@ class File:
         self.size = size
         self._data = data  # bytes, a view of them, or an open file
         if not isinstance(data, (bytes, memoryview)):
-            from weakref import (
-                finalize,
-            )  # `__del__` would come after that of `data`, where both are in a cycle
+            from weakref import finalize
 
+            # `__del__` would come after that of `data`, where both are in a cycle.
             finalize(self, data.close)
 
     def __repr__(self) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from kissapi import core
 from kissapi.core import Fail
 from kissapi.http import json_codec, uri
-from kissapi.http.app import Extra, OfApp
+from kissapi.http.app import OfApp
+from kissapi.http.extra import Extra
 from kissapi.http.given import Cookies, Files, Form, Query, of_json
 from kissapi.http.headers import Headers, RequestHeaders
 from kissapi.http.limits import Limits

@@ -9,15 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from kissapi.backends.handlers import code_flags
+from kissapi.backends.handlers import ASYNC_GENERATOR, GENERATOR, code_flags
 
 FunctionT = TypeVar("FunctionT", bound=Callable[[], Any] | Callable[[Any], Any])
 GeneratorT = TypeVar(
     "GeneratorT",
     bound=Callable[[], AsyncIterator[Any]] | Callable[[Any], AsyncIterator[Any]],
 )
-
-_GENERATOR, _ASYNC_GENERATOR = 0x20, 0x200
 
 
 class Step:
@@ -73,7 +71,7 @@ class Lifespan:
                 async with create_pool() as app.pool:
                     yield
         """
-        if not code_flags(function) & _ASYNC_GENERATOR:
+        if not code_flags(function) & ASYNC_GENERATOR:
             below = hasattr(function, "__wrapped__")
             hint = "leave out the decorator below it" if below else "async def, with one yield"
             raise TypeError(f"lifespan takes an async generator function, not {function!r}: {hint}")
@@ -84,7 +82,7 @@ class Lifespan:
         self._check_open()
         if not callable(function):
             raise TypeError(f"{kind} takes a function, not {function!r}")
-        if kind != "lifespan" and code_flags(function) & (_GENERATOR | _ASYNC_GENERATOR):
+        if kind != "lifespan" and code_flags(function) & (GENERATOR | ASYNC_GENERATOR):
             raise TypeError(f"{function!r} has a yield: @router.lifespan takes an async generator function")
         self._steps.append(Step(kind, function))
 
