@@ -1,4 +1,4 @@
-"""The README is true: its programs run, its sessions show what comes, its tables say what the sources say.
+"""The README and the guide are true: their programs run, sessions show what comes, tables say what is so.
 
 A ```python block that imports kissapi starts a program, another one goes on with it. A program that imports
 asyncio or uvloop runs on asyncio, any other on both backends. A ```console block asks the program above it; a
@@ -26,35 +26,40 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 class Example(NamedTuple):
-    """A program of the README and what is shown of it."""
+    """A program of a page and what is shown of it."""
 
+    page: Path
     line: int
     source: str
     sessions: list[Line]
 
 
-def examples() -> Iterator[Example]:
+def examples(page: Path) -> Iterator[Example]:
+    whole = page.read_text(encoding="utf-8")
     current: Example | None = None
-    for block in re.finditer(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
+    for block in re.finditer(r"^```(\w+)\n(.*?)^```$", whole, re.MULTILINE | re.DOTALL):
         language, text = block.groups()
         if language == "python":
             if current is None or re.search(r"^(from|import) kissapi\b", text, re.MULTILINE):
                 if current is not None:
                     yield current
-                current = Example(README.count("\n", 0, block.start(2)) + 1, text, [])
+                current = Example(page, whole.count("\n", 0, block.start(2)) + 1, text, [])
             else:
                 current = current._replace(source=f"{current.source}\n{text}")
         elif language == "console":
             assert current is not None
             current.sessions.extend(session(text))
-    assert current is not None
-    yield current
+    if current is not None:
+        yield current
 
 
-EXAMPLES = list(examples())
+PAGES = [ROOT / "README.md", *sorted((ROOT / "examples" / "guide").glob("*.md"))]
+EXAMPLES = [example for page in PAGES for example in examples(page)]
 
 
-@pytest.mark.parametrize("example", [pytest.param(each, id=f"line {each.line}") for each in EXAMPLES])
+@pytest.mark.parametrize(
+    "example", [pytest.param(each, id=f"{each.page.stem} line {each.line}") for each in EXAMPLES]
+)
 def test_program(example: Example, tmp_path: Path) -> None:
     needs = [
         name
@@ -67,7 +72,7 @@ def test_program(example: Example, tmp_path: Path) -> None:
     if "cert.pem" in example.source:
         example = with_certificate(example, tmp_path)
     file = tmp_path / "program.py"
-    # Its first line stands where it stands in the README, for tracebacks that lead there.
+    # Its first line stands where it stands in the page, for tracebacks that lead there.
     file.write_text("\n" * (example.line - 1) + example.source, encoding="utf-8")
     assert example.sessions or re.search(r"^def test_", example.source, re.MULTILINE), (
         "nothing shows what it does"
