@@ -1,7 +1,8 @@
 # The only door: every task is a target here, and all that a target makes goes to .venv/ and build/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-all browser fuzz torture simulate bench bench-peers free-threaded minimal wheel count clean \
+.PHONY: help run test check test-all browser ecosystem fuzz torture simulate bench bench-peers speed free-threaded \
+	minimal wheel count clean \
 	writable
 .SUFFIXES:
 
@@ -63,6 +64,9 @@ browser: ## Debian's Chromium and its driver, by apt-get: without them the tests
 		$$sudo apt-get -qq update && \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium chromium-driver
 
+ecosystem: build/ecosystem/installed .venv/dev ## other programs against kissapi: schemathesis asks an app what its OpenAPI says
+	@$(PY) -m tests.ecosystem
+
 # PY=build/python3.11.2/bin/python: on one of those that `make test-all` has made.
 fuzz: SECONDS := 60
 fuzz: .venv/dev ## random requests for SECONDS (60): both parsers must agree, h11 and every CPython with them
@@ -86,6 +90,9 @@ BENCH = $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS
 	$(if $(NAMES),--names $(NAMES)) $(ONLY)
 bench: .venv/dev ## how fast, beside all peers (ROUNDS=3 SECONDS=1: a quarter of an hour; QUICK=1: five minutes)
 	@$(PY) -m tests.bench $(BENCH)
+
+speed: .venv/dev ## measure the ten servers of the README, write its table and its picture (after bench-peers)
+	@$(PY) -m tests.bench.speed
 
 bench-peers: build/peers/installed ## build/peers: the other servers that `make bench` measures
 
@@ -131,6 +138,14 @@ build/python%/test: pyproject.toml
 	@echo "make: build/python$*, by $(BY)"
 	@"$(BY)" -m venv --clear build/python$*
 	@build/python$*/bin/python $(PIP) --editable '.[test,uvloop]' && rm -rf kissapi.egg-info
+	@touch $@
+
+build/ecosystem/installed: tests/ecosystem/requirements.txt pyproject.toml | .venv/bin/python
+	@echo "make: build/ecosystem"
+	@$(PY) -m venv --clear build/ecosystem
+	@build/ecosystem/bin/python $(PIP) --editable . && rm -rf kissapi.egg-info
+	@build/ecosystem/bin/python $(PIP) -r $< >build/ecosystem/log 2>&1 \
+		|| echo "make: left out, for it cannot be installed here: $$(tail -n 1 build/ecosystem/log)" >&2
 	@touch $@
 
 # One after the other: one that cannot be had here keeps no other away. 0.1.6 has our name, so a folder of its own.

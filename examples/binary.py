@@ -21,7 +21,7 @@ LONGEST, MOST = 16 * 1024, 1000  # bytes of a frame after its length; payloads i
 
 class FrameParser:
     def __init__(self, request: Request) -> None:
-        self.request, self.held, self._finished = request, b"", False
+        self.request, self.held, self.finished = request, b"", False
 
     def feed_data(self, data: bytes) -> None:
         self.held += data  # at most a frame and a read: few enough bytes to join again and again
@@ -33,7 +33,7 @@ class FrameParser:
         if len(self.held) >= end:
             self.request.method, self.request.path = "CALL", PATHS.get(self.held[4], f"/{self.held[4]}")
             self.request.body, self.unread = self.held[5:end], self.held[end:]
-            self._finished = True
+            self.finished = True
 
     def should_keep_alive(self) -> bool:
         return True

@@ -17,7 +17,7 @@ from kissapi import Request, Router, Server
 class MyParser:
     def __init__(self, request):
         self.request = request
-        self._finished = False
+        self.finished = False
         self._buffer = b""
 
     def feed_data(self, data):
@@ -28,7 +28,7 @@ class MyParser:
             command, path = lines[0].split(b" ", 1)
             self.request.method = command.decode()
             self.request.path = path.decode()
-            self._finished = True
+            self.finished = True
 
 
 router = Router()

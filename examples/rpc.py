@@ -15,14 +15,14 @@ class Call(Request):
 
 class LineParser:
     def __init__(self, call: Call) -> None:
-        self.call, self.line, self.unread, self._finished = call, b"", b"", False
+        self.call, self.line, self.unread, self.finished = call, b"", b"", False
 
     def feed_data(self, data: bytes) -> None:
         self.line, end, self.unread = (self.line + data).partition(b"\n")
         if end:
             name, *self.call.words = self.line.decode().split()
             self.call.method, self.call.path = "CALL", f"/{name}"
-            self._finished = True
+            self.finished = True
 
     def encode(self, response: Response) -> bytes:
         assert isinstance(response.body, bytes)  # nothing here streams

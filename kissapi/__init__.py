@@ -18,6 +18,7 @@ A room imports only rooms above it; tests/house/test_imports.py has the law.
 """
 
 from kissapi.backends.awaitables import sleep, to_thread
+from kissapi.backends.clock import clock
 from kissapi.backends.event import Event
 from kissapi.backends.gather import gather
 from kissapi.backends.queue import Queue
@@ -25,11 +26,14 @@ from kissapi.backends.spawn import spawn
 from kissapi.backends.timeout import timeout
 from kissapi.core import Fail
 from kissapi.http.app import App
+from kissapi.http.files import File as Upload
 from kissapi.http.headers import Headers
+from kissapi.http.link import Link
 from kissapi.http.parser import HttpParser
 from kissapi.http.request import Request
 from kissapi.http.response import Response, html, redirect
 from kissapi.process.program import serve
+from kissapi.routing.markers import Cookie, File, Form, Header, Query
 from kissapi.routing.router import Router
 from kissapi.server import Server
 
@@ -37,15 +41,23 @@ __version__ = "0.2.0"
 
 __all__ = [
     "App",
+    "Cookie",
     "Event",
     "Fail",
+    "File",
+    "Form",
+    "Header",
     "Headers",
     "HttpParser",
+    "Link",
+    "Query",
     "Queue",
     "Request",
     "Response",
     "Router",
     "Server",
+    "Upload",
+    "clock",
     "gather",
     "html",
     "redirect",

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.places import BUILD, ROOT
 from tests.serving import Served
 
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "kissapi", "compat")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "kissapi", "compat", "examples")
 
 HOOK = "import sys, setuptools.build_meta as backend; print(backend.build_wheel(sys.argv[1]))"
 

@@ -38,7 +38,8 @@ async def gather(*awaitables: Any, return_exceptions: bool = False) -> Any:
     """Await all of them at the same time; gives the list of their results, in their order.
 
     The first error is raised at once, and the others go on; with `return_exceptions=True` errors are results.
-    If this is cancelled, they are. `asyncio.gather`, on every backend; but they begin when it is awaited.
+    If this is cancelled, they are, and their `finally` blocks are waited for. `asyncio.gather`, on every
+    backend; but they begin when it is awaited.
 
         user, orders = await kissapi.gather(load_user(), load_orders())
     """
@@ -64,18 +65,25 @@ async def gather(*awaitables: Any, return_exceptions: bool = False) -> Any:
 
     for task in tasks.values():
         task.add_done_callback(ended)
+    cancelled: BaseException | None = None
     try:
-        await waits
+        while not waits.done():
+            try:
+                await waits
+            except BaseException as error:
+                if not waits.cancelled():
+                    raise
+                cancelled = error
+                waits = loop.create_future()
+                for task in tasks.values():
+                    task.cancel()
         if errors:
             errors.pop().result()  # raises
+        if cancelled is not None:
+            raise cancelled
         return [_result(tasks[each]) for each in awaitables]
-    except BaseException:
-        if waits.cancelled():
-            for task in tasks.values():
-                task.cancel()
-        raise
     finally:
-        awaitables, task = (), None  # an error that is raised from here holds this frame: no cycle
+        awaitables, task, cancelled = (), None, None  # an error raised from here holds this frame: no cycle
         tasks.clear()
 
 

@@ -22,13 +22,14 @@ def as_coroutine_function(handler: Callable[..., Any]) -> Callable[..., Coroutin
         return handler
     if flags & (GENERATOR | ASYNC_GENERATOR):
 
-        async def stream(*arguments: Any) -> Any:
-            return handler(*arguments)
+        async def stream(*arguments: Any, **named: Any) -> Any:
+            return handler(*arguments, **named)
 
         return stream
 
-    async def threaded(request: Any, *arguments: Any) -> Any:
-        result = await in_thread_of(request, handler, request, *arguments)
+    async def threaded(request: Any, *arguments: Any, **named: Any) -> Any:
+        function = partial(handler, **named) if named else handler
+        result = await in_thread_of(request, function, request, *arguments)
         # A sync wrapper round an async handler (a decorator, a lambda) hands back its coroutine.
         return await result if hasattr(result, "__await__") else result
 

@@ -40,7 +40,7 @@ class Queue(LoopBound, Generic[T]):
         self._finished.set()
 
     def __repr__(self) -> str:
-        return f"<Queue of {len(self._items)}, at most {self.maxsize or 'any number'}>"
+        return f"<Queue of {len(self._items)}, at most {self.maxsize if self.maxsize > 0 else 'any number'}>"
 
     def qsize(self) -> int:
         """How many items are in it."""

@@ -21,12 +21,16 @@ def spawn(coroutine: Coroutine[Any, Any, T]) -> Any:
 
     It begins in the next turn of the loop. What it raises is an error in the log; it is not started anew.
     When the server stops it is cancelled, after the last client has gone and before `on_stop`. Raises
-    `RuntimeError` where no server serves, and in a plain `def`, which runs in a thread.
+    `TypeError` for what is no coroutine, `RuntimeError` where no server serves, and in a plain `def`, which
+    runs in a thread.
 
         @router.on_start
         async def watch(app):
             app.watcher = kissapi.spawn(watch_prices(app))
     """
+    if not hasattr(coroutine, "send"):
+        hint = "call it: spawn(work())" if callable(coroutine) else "what a call of an async def gives"
+        raise TypeError(f"spawn takes a coroutine, not {coroutine!r}: {hint}")
     spawned = current.get()
     try:
         loop = running_loop()
@@ -51,25 +55,24 @@ class Spawned:
 
     def __init__(self, log: Log) -> None:
         self.log = log
-        self._tasks: set[Any] = set()
+        self._tasks: dict[Any, str] = {}  # their names, for the log
 
     def start(self, loop: Any, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The task of `coroutine`."""
         task = begin(loop, _guarded(coroutine))
-        self._tasks.add(task)
+        self._tasks[task] = name = getattr(coroutine, "__qualname__", str(coroutine))
 
         def ended(task: Any) -> None:
-            self._tasks.discard(task)
+            self._tasks.pop(task, None)
             coroutine.close()
             if not task.cancelled() and task.exception() is not None:
-                name = getattr(coroutine, "__qualname__", coroutine)
                 self.log.error(f"the background task {name} failed", task.exception())
 
         task.add_done_callback(ended)
         return task
 
     async def cancel(self, seconds: float) -> None:
-        """Cancel all, and give them `seconds` for their `finally` blocks."""
+        """Cancel all, and give them `seconds` for their `finally` blocks; what goes on is left behind."""
         for task in tuple(self._tasks):
             task.cancel()
         deadline = running_loop().time() + seconds
@@ -77,6 +80,9 @@ class Spawned:
             await sleep(0)
             if self._tasks:
                 await sleep(0.01)
+        for name in self._tasks.values():
+            self.log.error(f"the background task {name} goes on {seconds:g} s after it was cancelled")
+        self._tasks.clear()
 
 
 current: ContextVar[Spawned | None] = ContextVar("kissapi.spawned", default=None)

@@ -12,8 +12,9 @@ from kissapi.backends.running_task import running_task
 class timeout:  # noqa: N801 – it reads like a word of the language, as asyncio's does
     """End the block after `seconds`, with the builtin `TimeoutError`; None is no limit.
 
-    What the block waits for is cancelled. It may be nested: the innermost that is over raises. Raises
-    `ValueError` for what is no number, `RuntimeError` if it is entered a second time.
+    What the block waits for is cancelled. It may be nested: the innermost that is over raises. It must not
+    stand round a `yield` of a stream: its pieces may be made in another task. Raises `ValueError` for what
+    is no number, `RuntimeError` if it is entered a second time.
 
     async with kissapi.timeout(2.5):
         row = await fetch()
@@ -56,6 +57,12 @@ class timeout:  # noqa: N801 – it reads like a word of the language, as asynci
             raise TimeoutError(f"it took longer than {self._seconds:g} s") from error
 
     def _expire(self) -> None:
-        if self._task is not None:
-            self._expired = True
-            self._task.cancel()
+        if self._task is None:
+            return
+        if self._task.done():  # the loop logs this: there is no other place where it could be raised
+            raise RuntimeError(
+                "a timeout stands round the yield of a generator, which goes on in another task, and cannot "
+                "end it: put it round what is awaited between two yields"
+            )
+        self._expired = True
+        self._task.cancel()

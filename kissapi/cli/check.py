@@ -1,6 +1,6 @@
-"""Check: routes that no request reaches, and functions that cannot be called with what they get.
+"""Check: arguments that cannot be bound, routes that no request reaches, functions that cannot be called.
 
-    from kissapi.cli.check import uncallable, unreached
+    from kissapi.cli.check import unbound, uncallable, unguarded, unreached
 
 `kissapi check app:router` prints a line for each. Nothing is worked out twice: whether a route is reached is
 asked of the parser and of the compiled table that answer requests, with paths made to fit; whether a function
@@ -14,12 +14,19 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from kissapi.backends.handlers import as_coroutine_function
 from kissapi.core import Fail
 from kissapi.http.parser import HttpParser
 from kissapi.http.request import Request
+from kissapi.routing.binding import bind
+from kissapi.routing.converters import TYPES
 from kissapi.routing.dispatch import Dispatch
+from kissapi.routing.fit import names_more
 from kissapi.routing.lifespan import takes_app
-from kissapi.routing.listing import qualified_name
+from kissapi.routing.listing import qualified_name, router_name
+from kissapi.routing.path import spell
+from kissapi.routing.pattern import parameters, texts
+from kissapi.routing.signature import signature_of
 from kissapi.server.life import steps_of
 
 if TYPE_CHECKING:
@@ -36,6 +43,19 @@ _SAMPLES = {
     "str": ["~kissapi~"],
     "path": ["~kissapi~/~", "~kissapi~"],
 }
+# What a converter of the app's own may take.
+_ANY = [
+    "7",
+    "8",
+    "a",
+    "A",
+    "a-b",
+    "7.5",
+    "2026-11-28",
+    "12345678-1234-5678-1234-567812345678",
+    "deadbeef",
+    "en",
+]
 
 
 def unreached(router: Router) -> Iterator[str]:
@@ -47,15 +67,40 @@ def unreached(router: Router) -> Iterator[str]:
         warnings.simplefilter("ignore")  # of two for the same the first is never reached: that is said below
         dispatch = Dispatch(router)
     for route in router.routes():
-        reasons = []
-        for path in _paths(route):
-            reason = _why_not(dispatch, route, path)
-            if reason is None:
-                break
-            reasons.append(reason)
-        else:
+        reasons = [_why_not(dispatch, route, path) for path in _paths(route)]
+        if reasons and None not in reasons:
             handler = qualified_name(route.handler)
             yield f"{route.method} {route.path} ({handler}) is never reached: {reasons[0]}"
+
+
+def unbound(router: Router) -> Iterator[str]:
+    """A line for each handler that names what cannot be bound: the path, the handler, its file and line."""
+    for route in router.routes():
+        try:
+            if names_more(route.handler):
+                bind(route, as_coroutine_function(route.handler))
+        except (TypeError, ImportError) as error:
+            yield str(error)
+
+
+def unguarded(router: Router) -> Iterator[str]:
+    """A line for each mounted router, and each before hook of one above it that does not run for it.
+
+    That may be as it should be, so it is a note. But what an app takes for its guard may be none.
+    """
+    found = {
+        (qualified_name(hook.function), route.prefix, route.router): None
+        for route in router.routes()
+        for above in route.chain[:-1]
+        for hook in above.before_hooks
+        if not hook.nested and hook.function not in route.before
+    }
+    for hook, prefix, below in found:
+        name = router_name(below)
+        yield (
+            f"note: the before hook {hook} does not run for {spell(prefix)}{f' ({name})' if name else ''}: "
+            "with before(nested=True) it runs for mounted routers, too"
+        )
 
 
 def uncallable(app: Router | Server) -> Iterator[str]:
@@ -85,7 +130,8 @@ def _calls(app: Router | Server) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     for route in router.routes():
         inner = getattr(route.handler, "_websocket", None)  # the handler of the app, inside one of ours
         function, given = (route.handler, "request") if inner is None else (inner, "WebSocket")
-        yield f"{route.method} {route.path}", function, (given,)
+        if signature_of(function) is None:  # else it has been judged where it was registered
+            yield f"{route.method} {route.path}", function, (given,)
         yield from _hooks(route.hooks.before, route.hooks.after, route.hooks.around)
     for each in dict.fromkeys((router, *router.below())):
         groups = (each.before_hooks, each.after_hooks, each.around_hooks)
@@ -108,8 +154,19 @@ def _hooks(
         yield "around hook", hook, ("request",)
 
 
+def _samples(kind: str, text: str) -> list[str]:
+    """Segments that fit; none if they are of a converter that takes no sample."""
+    if kind == "literal":
+        return [text]
+    if "{" not in kind:
+        return _SAMPLES.get(kind) or [sample for sample in _ANY if TYPES[kind](sample) is not None]
+    first, *behind = texts(kind)
+    values = itertools.product(*(_samples(each, name) for each, name in parameters(kind, text)))
+    return [first + "".join(map("".join, zip(each, behind, strict=True))) for each in values]
+
+
 def _paths(route: Route) -> Iterator[str]:
-    choices = [_SAMPLES.get(kind, [text]) for kind, text in route.segments]
+    choices = [_samples(*segment) for segment in route.segments]
     for parts in itertools.product(*choices):
         yield "/" + "/".join(parts)
 

@@ -3,6 +3,8 @@
     kissapi app:router          serve: a Router, a Server, or a function that makes one
     kissapi routes app:router   the table of its routes
     kissapi check app:router    routes registered twice or never reached, and what cannot be called
+    kissapi openapi app:router  its OpenAPI document, for generators of clients
+    kissapi guide files         a chapter of the guide
 
 An argument beats the environment, that beats what a Server was made with, and that the default. What is not
 given is not passed on, so every default is where it belongs. Exit codes: 0, 1 for what cannot be imported or
@@ -29,22 +31,28 @@ from kissapi.server import Server
 def main(arguments: list[str] | None = None) -> int:
     """Run the command that `arguments`, by default those of the process, stand for; the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    command = words[0] if words[:1] in (["routes"], ["check"]) else "serve"
+    command = words[0] if words[:1] and words[0] in _ABOUT else "serve"
     try:
         if command == "serve":
             return serve(words)
         parser = argparse.ArgumentParser(prog=f"kissapi {command}", description=_ABOUT[command])
+        if command == "guide":
+            parser.add_argument("chapter", nargs="?", help="such as files; without it, the list of chapters")
+            return guide(parser.parse_args(words[1:]).chapter or "index")
         parser.add_argument("target", metavar="MODULE:NAME", help="a Router, a Server, or what makes one")
         target = parser.parse_args(words[1:]).target
-        return routes(target) if command == "routes" else check(target)
+        return {"routes": routes, "check": check, "openapi": openapi}[command](target)
     except StartError as error:
         return _failed(str(error), error.text)
 
 
 _ABOUT = {
     "routes": "Print the table of routes.",
+    "guide": "Print a chapter of the guide.",
     "check": "Say which routes are registered twice or never reached, and which handlers, hooks and other "
-    "functions cannot be called with what they will get; exit code 1 if there are any.",
+    "functions cannot be called with what they will get; exit code 1 if there are any. It notes mounted "
+    "routers that a before hook of a router above does not run for.",
+    "openapi": "Print the OpenAPI document, as JSON.",
 }
 
 
@@ -83,7 +91,7 @@ def routes(target: str) -> int:
 
 def check(target: str) -> int:
     """Print what is wrong with the routes; 1 if anything is."""
-    from kissapi.cli.check import uncallable, unreached
+    from kissapi.cli.check import unbound, uncallable, unguarded, unreached
     from kissapi.routing.listing import rows
 
     with warnings.catch_warnings(record=True) as warned:
@@ -96,16 +104,38 @@ def check(target: str) -> int:
             problems.append(f"{_relative(warning.filename)}:{warning.lineno}: {warning.message}")
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    try:
-        problems += unreached(router)
-    except ValueError as error:  # what keeps a server from starting
-        problems.append(str(error))
+    not_bound = list(unbound(router))
+    problems += not_bound
+    if not not_bound:  # else the routes cannot be compiled
+        try:
+            problems += unreached(router)
+        except ValueError as error:  # what keeps a server from starting
+            problems.append(str(error))
     problems += uncallable(found)
-    for problem in problems:
-        print(problem)
+    for line in (*problems, *unguarded(router)):
+        print(line)
     if not problems:
         print(f"{len(rows(router))} routes, and nothing wrong with them")
     return 1 if problems else 0
+
+
+def openapi(target: str) -> int:
+    """Print the OpenAPI document."""
+    from kissapi.extras.openapi import document_of
+
+    print(document_of(_router_of(load(target)), title=target))
+    return 0
+
+
+def guide(name: str) -> int:
+    """Print a chapter of the guide."""
+    from kissapi.cli.guide import chapter
+
+    try:
+        print(chapter(name), end="")
+    except LookupError as error:
+        return _failed(error.args[0])
+    return 0
 
 
 def make_server(target: str | None, given: Mapping[str, Any]) -> Server:

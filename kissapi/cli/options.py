@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import kissapi
+from kissapi.cli.beyond import BEYOND, as_shown
 from kissapi.http.limits import Limits
+from kissapi.http.nearest import did_you_mean
 from kissapi.server import BACKENDS, LOOPS
 from kissapi.server.event_loop import wrong_name
 
@@ -29,10 +31,10 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of `kissapi app:router`; what is not given is None."""
     parser = argparse.ArgumentParser(
         prog="kissapi",
-        usage="kissapi [routes | check] MODULE:NAME [flags]",
+        usage="kissapi [routes | check | openapi] MODULE:NAME [flags], or kissapi guide [CHAPTER]",
         description="Serve a Router, a Server, or what a function without arguments makes.",
         epilog="Each flag may stand in the environment: --access-log as KISSAPI_ACCESS_LOG, and so on; PORT "
-        "and WEB_CONCURRENCY are heeded too. Also: kissapi routes MODULE:NAME, kissapi check MODULE:NAME.",
+        "and WEB_CONCURRENCY are heeded too. Also: kissapi routes MODULE:NAME, and so check and openapi.",
         argument_default=None,
         allow_abbrev=False,
     )
@@ -50,9 +52,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--unix-mode", type=_mode, metavar="MODE",
         help="the permissions of Unix sockets, in octal: 660 lets in programs of the group, 666 all",
     )  # fmt: skip
-    where.add_argument("--certfile", metavar="FILE", help="PEM; makes it HTTPS")
-    where.add_argument("--keyfile", metavar="FILE", help="PEM; if not in the certfile")
-    where.add_argument("--keyfile-password", metavar="PASSWORD")
+    where.add_argument("--certfile", metavar="FILE", help="the certificate, PEM: serves HTTPS")
+    where.add_argument("--keyfile", metavar="FILE", help="its key, PEM, if that is not in the certfile")
+    where.add_argument("--keyfile-password", metavar="PASSWORD", help="opens an encrypted keyfile")
     for name in ("certfile", "keyfile", "keyfile_password"):
         where.add_argument(f"--ssl-{flag_of(name)[2:]}", dest=name, help=argparse.SUPPRESS)
 
@@ -61,24 +63,34 @@ def make_parser() -> argparse.ArgumentParser:
         "--loop", type=_loop, metavar="LOOP",
         help=f"{', '.join(LOOPS)}, or module:function that makes one like asyncio's",
     )  # fmt: skip
-    how.add_argument("--backend", choices=BACKENDS, help="the same, but for uvloop; --loop says it all")
-    how.add_argument("--loops", type=_count, metavar="N", help="event loops, each in a thread")
-    how.add_argument("--workers", "-w", type=_count, metavar="N", help="processes, which another looks after")
-    how.add_argument("--log-format", choices=("text", "json"))
-    how.add_argument("--access-log", action=argparse.BooleanOptionalAction, help="a line for each request")
+    how.add_argument("--backend", choices=BACKENDS, help="an older name for --loop, without uvloop")
+    how.add_argument("--loops", type=_count, metavar="N", help="event loops, each in a thread (default 1)")
+    how.add_argument(
+        "--workers", "-w", type=_count, metavar="N", help="processes, and a master that replaces them"
+    )
+    how.add_argument("--log-format", choices=("text", "json"), help="json: one object a line")
+    how.add_argument(
+        "--access-log", action=argparse.BooleanOptionalAction, help="a log line for each request (default)"
+    )
     how.add_argument(
         "--header", dest="headers", action="append", type=_header, metavar="'NAME: VALUE'",
-        help="of every answer; may be repeated",
+        help="a field of every answer; may be repeated",
     )  # fmt: skip
 
     proxies = parser.add_argument_group("behind proxies")
     proxies.add_argument(
         "--trusted-proxies", "--forwarded-allow-ips", metavar="LIST",
-        help='those that are believed about clients: "127.0.0.1, 10.0.0.0/8, unix"',
+        help='proxies that may speak for their clients: "127.0.0.1, 10.0.0.0/8, unix"',
     )  # fmt: skip
-    proxies.add_argument("--proxy-headers", metavar="FIELDS", help="in which fields they tell it")
     proxies.add_argument(
-        "--proxy-protocol", action=argparse.BooleanOptionalAction, help="and in front of each connection"
+        "--proxy-headers",
+        metavar="FIELDS",
+        help="the fields in which they do: x-forwarded-for, x-forwarded-proto, forwarded, …",
+    )
+    proxies.add_argument(
+        "--proxy-protocol",
+        action=argparse.BooleanOptionalAction,
+        help="each connection begins with a PROXY header",
     )
 
     develop = parser.add_argument_group("for development")
@@ -88,7 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     develop.add_argument(
         "--debug", nargs="?", metavar="force", choices=("on", "off", "force"),
-        help="show tracebacks to clients; =force: even to other machines",
+        help="show tracebacks to clients of this machine; =force: to all",
     )  # fmt: skip
 
     limits = parser.add_argument_group(
@@ -100,7 +112,7 @@ def make_parser() -> argparse.ArgumentParser:
         kind = float if seconds else _size
         limits.add_argument(
             flag_of(name), type=kind, metavar="S" if seconds else "N",
-            help=f"default {'none' if default is None else f'{default:g}' if seconds else default}",
+            help=f"default {as_shown(name, default)} → {BEYOND[name]}",
         )  # fmt: skip
         limits.add_argument(_older_flag_of(name), dest=name, type=kind, help=argparse.SUPPRESS)
     return parser
@@ -122,7 +134,10 @@ def read(parser: argparse.ArgumentParser, words: list[str], environ: Mapping[str
     """What is given, by arguments or else by the environment."""
     # A flag with an optional value would take the target for it.
     words = ["--debug=on" if word == "--debug" else word for word in words]
-    found = {name: value for name, value in vars(parser.parse_args(words)).items() if value is not None}
+    parsed, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{_nearest_flag(parser, unknown)}")
+    found = {name: value for name, value in vars(parsed).items() if value is not None}
     if "bind" in found and ("host" in found or "port" in found):
         parser.error("--bind says where to listen: leave out --host and --port")
     told = any(name in found for name in _WHERE)
@@ -153,6 +168,13 @@ def read(parser: argparse.ArgumentParser, words: list[str], environ: Mapping[str
     if debug != "off":
         found["debug"] = "force" if debug == "force" else True
     return found
+
+
+def _nearest_flag(parser: argparse.ArgumentParser, unknown: list[str]) -> str:
+    listed = [action.option_strings for action in parser._actions if action.help != argparse.SUPPRESS]
+    flags = [flag for names in listed for flag in names if flag.startswith("--")]
+    wrong = next((word.partition("=")[0] for word in unknown if word.startswith("--")), None)
+    return did_you_mean(wrong, flags) if wrong is not None else ""
 
 
 def _value(parser: argparse.ArgumentParser, action: argparse.Action, name: str, text: str) -> Any:

@@ -88,7 +88,7 @@ class Connection(Channel):
                     parser.feed_data(data)
                 else:
                     parser.feed_eof()
-                if not parser._finished:
+                if not parser.finished:
                     if replies:
                         self.flush(replies)
                         replies = b""
@@ -103,10 +103,11 @@ class Connection(Channel):
                     break
                 result = task.result()
             except BaseException as error:
-                if parser is None or not parser._finished:
+                if parser is None or not parser.finished:
                     self.close_after = True
                     result = service.refuse(request, error)
                 else:
+                    data = parser.unread  # the parser itself may have refused the whole of a message
                     result = service.failure(request, error)
                 task = None  # no cycle: the task has the error, whose traceback has this frame
             self.request = None

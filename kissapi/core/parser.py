@@ -1,7 +1,8 @@
 """Parser: what the core asks of a protocol's parser.
 
 A parser turns bytes into ONE request; the connection feeds it, and asks for the next parser by `reset`. An
-exception is answered with 400, a `Fail` with its status; both end the connection.
+exception is answered with 400, a `Fail` with its status. Both end the connection, unless the parser has set
+`finished` and `unread` before: then it is known where the next message begins.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ class Parser:
 
     __slots__ = ()
 
-    _finished = False  # True when the message is complete; no more data is fed then
+    finished = False  # True when the message is complete; no more data is fed then
     unread = b""  # the bytes behind this message: the start of the next (pipelining)
     begun = True  # False until the message begins: blank lines may come before it
 
@@ -24,10 +25,10 @@ class Parser:
         return type(self)(request)
 
     def feed_data(self, data: bytes) -> None:
-        """Parse the next bytes: set `request.method`, `request.path` …, and at the end `_finished`."""
+        """Parse the next bytes: set `request.method`, `request.path` …, and at the end `finished`."""
 
     def feed_eof(self) -> None:
-        """The client sends no more: set `_finished` if that completes the message."""
+        """The client sends no more: set `finished` if that completes the message."""
 
     def should_keep_alive(self) -> bool:
         """Whether the connection stays open after the answer."""

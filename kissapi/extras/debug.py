@@ -27,7 +27,7 @@ from kissapi.core import Fail
 from kissapi.http.authority import is_loopback
 from kissapi.http.response import Response
 from kissapi.log.tracebacks import is_the_apps, traceback_text
-from kissapi.routing.listing import hook_names, qualified_name, rows, table
+from kissapi.routing.listing import COLUMNS, hook_names, qualified_name, rows, table
 
 try:
     from html import escape
@@ -136,7 +136,7 @@ class _Missing:
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
             for row in rows(self.router)
         ]
-        head = "<tr><th>Method<th>Path<th>Handler<th>Hooks<th>Router</tr>"
+        head = f"<tr><th>{'<th>'.join(name.title() for name in COLUMNS)}</tr>"
         return _page(title, [_section("Routes", f"<table>{head}{''.join(lines)}</table>")], 404)
 
 

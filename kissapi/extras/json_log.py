@@ -4,7 +4,8 @@
      "path": "/", "status": 200, "size": 14, "milliseconds": 0.214, "client": "127.0.0.1:50312"}
 
 on one line. Lines that are not about a request have the first three; an error has a `traceback`, an error of
-a request its `method` and `path` as well. `size` is in bytes of body, `client` is null over a Unix socket.
+a request its `method` and `path` as well. With `kissapi.extras.request_id` each has a `request_id`.
+`size` is in bytes of body, `client` is null over a Unix socket.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class JsonLog(Log):
                 "size": size,
                 "milliseconds": round((now - start) * 1000, 3),
                 "client": _client(request),
+                **_id(request),
             }
             self._facts.append((moment, facts))
         answers.clear()
@@ -51,7 +53,7 @@ class JsonLog(Log):
                 self.flush()
 
     def unanswered(self, request: LoggedRequest, why: str, seconds: float) -> None:
-        facts = {"milliseconds": round(seconds * 1000, 3), "client": _client(request)}
+        facts = {"milliseconds": round(seconds * 1000, 3), "client": _client(request), **_id(request)}
         self._say(
             "INFO", unanswered(request, why, seconds), method=request.method, path=request.path, **facts
         )
@@ -63,7 +65,7 @@ class JsonLog(Log):
     def failure(self, request: LoggedRequest, handler: str, error: BaseException) -> None:
         text = failed(request, handler, error)
         advice = foreign_await(error)
-        facts = {"method": request.method, "path": request.path, "client": _client(request)}
+        facts = {"method": request.method, "path": request.path, "client": _client(request), **_id(request)}
         if advice is not None:
             self._say("ERROR", f"{text}: {advice}", **facts)
         else:
@@ -91,6 +93,10 @@ class JsonLog(Log):
         whole, milliseconds = divmod(int(moment * 1000), 1000)
         stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03}Z"
         return json_codec.to_json({"time": stamp, "level": level, "message": text, **facts}).decode() + "\n"
+
+
+def _id(request: LoggedRequest) -> dict[str, str]:
+    return {"request_id": request._log_id} if request._log_id else {}
 
 
 def _client(request: LoggedRequest) -> str | None:

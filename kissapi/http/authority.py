@@ -14,6 +14,7 @@ _NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+"
 # In the literal of an IPv6 address no zone, such as %25eth0 (RFC 6874): it means nothing on another machine.
 _LITERAL = r"\[(?:(?P<v6>[0-9A-Fa-f:.]{2,45})|v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+;=:]+)\]"
 _AUTHORITY = re.compile(f"(?:{_NAME}|{_LITERAL})(?::(?P<port>[0-9]{{0,5}}))?")
+_USUAL_PORTS = {"http": "80", "https": "443"}
 _MAPPED = bytes(10) + b"\xff\xff"  # an IPv4 address as an IPv6 socket shows it (RFC 4291 §2.5.5.2)
 
 
@@ -44,6 +45,21 @@ def is_authority(text: str) -> bool:
         return False
     literal = match["v6"]
     return literal is None or (":" in literal and ip_address(literal) is not None)
+
+
+def split_port(authority: str) -> tuple[str, str]:
+    """The host of an authority, and its port; "" if it has none.
+
+    >>> split_port("[::1]:80"), split_port("example.org")
+    (('[::1]', '80'), ('example.org', ''))
+    """
+    name, colon, port = authority.rpartition(":")
+    return (name, port) if colon and "]" not in port else (authority, "")
+
+
+def with_port(host: str, port: str, scheme: str) -> str:
+    """`host` with `port`, without it if it is the usual one of `scheme`, or ""."""
+    return host if port in ("", _USUAL_PORTS.get(scheme)) else f"{host}:{port}"
 
 
 def is_loopback(authority: str) -> bool:

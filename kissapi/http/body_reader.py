@@ -63,7 +63,7 @@ class BodyReader:
         except Exception as error:
             self.end(error if isinstance(error, Fail) else Fail(400, "Bad Request"))
             return
-        if parser._finished:
+        if parser.finished:
             self.put(request.__dict__.pop("body", b""))
             self.end()
             if parser.unread:

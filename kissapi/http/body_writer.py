@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import Pieces, sleep
 from kissapi.core import SENT
-from kissapi.http.cover import close
+from kissapi.http.pieces import close
 from kissapi.http.response import encode_head
 
 if TYPE_CHECKING:

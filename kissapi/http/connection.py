@@ -10,7 +10,8 @@ connection waits for and since when. Nothing else knows a deadline, and no reque
     the client to take what it is sent           write_timeout, extended by what        aborted
                                                  it took, see below
     the client's end, after the last answer      linger_timeout                         aborted
-    a request                                    idle_timeout; at stop drain_timeout    closed
+    a request                                    idle_timeout, the link's if it has     closed
+                                                 one; at stop drain_timeout
     the rest of a head                           head_timeout                           408
     the rest of a body                           body_timeout, extended by what         408
                                                  came, see below
@@ -31,6 +32,7 @@ from kissapi.backends.threads import copy_context
 from kissapi.core import CLOSED, CLOSING, IDLE, Fail
 
 if TYPE_CHECKING:
+    from kissapi.http.link import Link
     from kissapi.http.roster import Roster
 
 
@@ -42,7 +44,8 @@ class Connection(core.Connection):
     """
 
     __slots__ = (  # by use
-        "abort_reason",  # for the log: why the server ended it; "" if the client did
+        "abort_reason",  # why the server ended it; "" if the client did
+        "link",  # the app's view of the client, where the parser names a class for that
         "on_stop",  # functions that are called when the server stops
         "peer",
         "sent_until",  # `body_timeout` runs from this time; bytes of the body move it on, see above
@@ -56,6 +59,7 @@ class Connection(core.Connection):
     def __init__(self, service: Roster, peer: tuple[Any, ...] | None = None) -> None:
         super().__init__(service)
         self.abort_reason = ""
+        self.link: Link | None = None
         self.on_stop: list[Any] = []
         self.peer = peer
         self.sent_until = 0.0
@@ -69,9 +73,13 @@ class Connection(core.Connection):
         if self.peer is None:  # asked now: a closed socket does not tell it
             self.peer = transport.get_extra_info("peername")
         super().connection_made(transport)
+        if self.service.welcome is not None:
+            self.service.welcome(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
+        if self.link is not None:
+            self.link.end(self.abort_reason or "client left")
         if self.task is None:
             self.context = None  # no cycle: it may hold a request, which holds this
 
@@ -84,6 +92,10 @@ class Connection(core.Connection):
         super().resume_writing()
 
     def linger(self) -> None:
+        if self.link is not None:
+            self.link.write()
+        if not self.eof:
+            self.abort_reason = "closed"
         super().linger()
         self._watch_from_now()
 
@@ -159,6 +171,7 @@ class Connection(core.Connection):
         self.service.connections.discard(self)
         successor.after_calls, self.after_calls = self.after_calls, None
         self.request._connection = successor
+        successor.link, self.link = self.link, None
         self.resume_reading()  # before the successor has the transport: it may pause reading
         transport.set_protocol(successor)
         successor.connection_made(transport)
@@ -170,10 +183,18 @@ class Connection(core.Connection):
             successor.eof_received()
 
     def abort(self, why: str) -> None:
-        """End at once; `why` is for the log, if a request is in hand."""
-        self.abort_reason = why
+        """End at once; `why` is for the log, if a request is in hand, and for the link."""
+        if self.state is not CLOSING:
+            self.abort_reason = why
         if self.transport is not None:  # else `connection_made` has not been called yet
             self.transport.abort()
+
+    def refuse(self, error: Exception) -> None:
+        """Answer `error` in place of the message that is half read, and end."""
+        request, self.request = self.request, None
+        self.close_after = True
+        self.flush(self.answer(request, self.service.refuse(request, error)))
+        self.resume()
 
     def drain(self) -> None:
         """The server stops: an idle client may send one more request within `drain_timeout`."""
@@ -190,7 +211,11 @@ class Connection(core.Connection):
             self._watch_writing(now)
         elif self.state is IDLE:
             if self.request is None or not self.parser.begun:
-                patience = limits.drain_timeout if service.stopping else limits.idle_timeout
+                patience = limits.idle_timeout
+                if service.stopping:
+                    patience = limits.drain_timeout
+                elif self.link is not None and self.link.idle_timeout is not None:
+                    patience = self.link.idle_timeout
                 # A request may have come that is not read yet.
                 if now > self.since + patience and not service.has_input(self.transport):
                     self.linger()
@@ -201,10 +226,7 @@ class Connection(core.Connection):
                 if self.parser.in_body
                 else now > self.since + limits.head_timeout
             ):
-                request, self.request = self.request, None
-                self.close_after = True
-                self.flush(self.answer(request, service.refuse(request, Fail(408, "Request Timeout"))))
-                self.resume()
+                self.refuse(Fail(408, "Request Timeout"))
         elif not self.reading or self.eof:
             # While reading is paused, the end of the connection goes unnoticed: ask the socket.
             if service.is_gone(self.transport):

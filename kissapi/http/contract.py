@@ -5,7 +5,7 @@ This is all a parser must have:
     class MyParser:
         def __init__(self, request): ...    # a fresh request, of `request_class`
         def feed_data(self, data): ...      # bytes as they come; sets request.method, request.path …
-        _finished = False                   # True when the message is complete; no more data is fed then
+        finished = False                    # True when the message is complete; no more data is fed then
 
 What it may have besides:
 
@@ -14,6 +14,10 @@ What it may have besides:
     def feed_eof(self): ...          # the client sends no more; the message may be complete now
     def encode(self, response): ...  # the bytes of the answer (a `Response`); without it, HTTP/1.1
     def encode_result(self, result): # beside `encode`: the bytes of what a handler returned, if no Response
+    def encode_piece(self, piece):   # beside `encode`: the bytes of a piece of a stream, or of a push
+    def encode_end(self):            # beside `encode_piece`: the bytes behind the last piece of a stream
+    def greeting(self): ...          # the bytes that the server sends before it reads; on the first parser
+    link_class = Link                # is made for each client: `request.link`; see `kissapi.http.link`
     def reset(self, request): ...    # start over with the next message; without it, a new parser is made
     limits                           # is set to the server's `Limits` before the first byte
     begun = True                     # False until the message begins: blank lines may come before it
@@ -23,8 +27,9 @@ What it may have besides:
     def take_body(self): ...         # while in_body: what has come of it; without it, no route can stream one
     def body_left(self): ...         # while in_body: how many bytes are yet to come; infinity if unknown
 
-An exception answers 400 and ends the connection; a `Fail` answers with its status, and ends it too. A class
-that does not inherit from `Parser` below gets the rest of the contract from there.
+An exception answers 400, a `Fail` with its status. Both end the connection, unless the parser has set
+`finished` and `unread` before: then it is known where the next message begins. A class that does not inherit
+from `Parser` below gets the rest of the contract from there. `_finished` is an older name of `finished`.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kissapi import core
+from kissapi.http.link import Link
 
 if TYPE_CHECKING:
     from kissapi.http.limits import Limits
@@ -56,9 +62,13 @@ class Contract:
 
     __slots__ = (
         "encodes",
+        "encodes_pieces",
         "encodes_results",
+        "greets",
         "keeps_alive",
+        "link_class",
         "make",
+        "name",
         "streams",
         "takes_bodies",
         "takes_limits",
@@ -67,11 +77,12 @@ class Contract:
     def __init__(self, parser_class: Callable[[Request], Any], request: Request, limits: Limits) -> None:
         request._connection = None  # a request class that forbids it would fail at every request
         sample = parser_class(request)  # for `parser_class` may be a function
-        for name in ("_finished", "feed_data"):
-            if not hasattr(sample, name):
+        for name, other in (("finished", "_finished"), ("feed_data", "feed_data")):
+            if not hasattr(sample, name) and not hasattr(sample, other):
                 raise TypeError(
                     f"{type(sample).__name__} is no parser: it has no {name}; see kissapi/http/contract.py"
                 )
+        self.name = type(sample).__name__
         self.takes_limits = hasattr(sample, "limits")
         inherited = getattr(type(sample), "should_keep_alive", None) is Parser.should_keep_alive
         self.keeps_alive = hasattr(sample, "should_keep_alive") and not inherited
@@ -81,15 +92,26 @@ class Contract:
         self.takes_bodies = self.streams or (tells and hasattr(sample, "limit_body"))
         self.encodes = hasattr(sample, "encode")
         self.encodes_results = self.encodes and hasattr(sample, "encode_result")
+        self.encodes_pieces = self.encodes and hasattr(sample, "encode_piece")
+        self.greets = hasattr(sample, "greeting")
+        self.link_class = getattr(sample, "link_class", None)
+        if self.link_class is not None and not (
+            isinstance(self.link_class, type) and issubclass(self.link_class, Link)
+        ):
+            raise TypeError(f"link_class is a subclass of kissapi.Link, not {self.link_class!r}")
         make: Callable[[Any], Any] = parser_class
-        if not isinstance(sample, Parser) or type(sample).reset is Parser.reset:
+        if (
+            not isinstance(sample, Parser)
+            or type(sample).reset is Parser.reset
+            or not _has_own_finished(sample)
+        ):
             wholes: dict[type, type] = {}  # a function may make parsers of several classes
 
             def make(request: Any) -> Any:
                 parser = parser_class(request)
                 kind = type(parser)
                 if kind not in wholes:
-                    wholes[kind] = _whole(self, kind)
+                    wholes[kind] = _whole(self, kind, not _has_own_finished(parser))
                 parser.__class__ = wholes[kind]
                 return parser
 
@@ -101,8 +123,17 @@ class Contract:
         self.make: Callable[[Any], Any] = make_limited if self.takes_limits else make
 
 
-def _whole(contract: Contract, kind: type) -> type:
-    """`kind` with the rest of the contract; if it has no `reset`, a parser is made for each message."""
+def _has_own_finished(sample: Any) -> bool:
+    """Whether a parser sets `finished`; else `_finished`, or it leaves the default to the base."""
+    own = [vars(kind) for kind in type(sample).__mro__ if kind not in (core.Parser, Parser)]
+    return any("finished" in names for names in (*own, getattr(sample, "__dict__", ())))
+
+
+def _whole(contract: Contract, kind: type, older: bool) -> type:
+    """`kind` with the rest of the contract; if it has no `reset`, a parser is made for each message.
+
+    An `older` one sets `_finished`: `finished` is another name of that.
+    """
     own_reset = getattr(kind, "reset", Parser.reset)
 
     def reset(parser: Any, request: Any) -> Any:
@@ -116,4 +147,9 @@ def _whole(contract: Contract, kind: type) -> type:
         "__qualname__": kind.__qualname__,
         "reset": reset,
     }
+    if older:
+        members["finished"] = property(
+            lambda parser: getattr(parser, "_finished", False),
+            lambda parser, finished: setattr(parser, "_finished", finished),
+        )
     return type(kind.__name__, (kind,) if issubclass(kind, Parser) else (kind, Parser), members)

@@ -16,8 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kissapi import core
-from kissapi.backends.awaitables import Pieces
 from kissapi.core import answer, compose
+from kissapi.http.pieces import Begun, close, is_stream, pieces_of
 from kissapi.http.response import Response, is_bodyless
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 Around = Callable[["Request"], AsyncGenerator[Any, Any]]
 
-_RAISED = (Exception, SystemExit, KeyboardInterrupt)  # all but cancellation
+_RAISED = (Exception, SystemExit, KeyboardInterrupt)  # these are always answered
 _PLAIN = frozenset((str, bytes, dict, list, type(None)))  # the encoder raises what is wrong with these
 
 
 class Unconverted(Response):
-    """Stands for the result of a handler whose parser encodes results: what `encode_result` takes."""
+    """Stands for a result that the parser encodes: what `encode_result` takes, or a stream."""
 
     __slots__ = ("result",)
 
@@ -78,7 +78,9 @@ class Cover:
                 return await self._reply(request, error)
             try:
                 return await _ready(request, await call(request))
-            except _RAISED as raised:
+            except BaseException as raised:
+                if _ends(request, raised):
+                    raise
                 return await self._reply(request, raised)
         hook = self.arounds[at]
         response = None
@@ -105,7 +107,7 @@ class Cover:
         except BaseException as raised:
             if response is not None:
                 await close(response.body)
-            if not isinstance(raised, _RAISED):
+            if _ends(request, raised):
                 raise
             return await self._reply(request, raised)
 
@@ -114,7 +116,7 @@ class Cover:
         if not isinstance(early, Response):
             raise TypeError(
                 f"the around hook {_name(hook)} yielded {early!r}: "
-                "`yield` goes on to the handler, `yield Response(…)` answers"
+                "`yield` goes on to the handler, `yield Response(…)` answers, `raise Fail(…)` refuses"
             )
         try:
             return await _ready(request, early)
@@ -143,6 +145,20 @@ class Cover:
         return response
 
 
+def _ends(request: Request, error: BaseException) -> bool:
+    """Whether `error` ends the task, and nothing answers: the client has left, or the loop has been closed.
+
+    A handler that awaits what another task has cancelled raises a cancellation which is not its own.
+    """
+    if isinstance(error, _RAISED):
+        return False
+    connection = request._connection
+    if isinstance(error, GeneratorExit) or connection is None:
+        return True
+    # There is no task yet in its first step, where none can cancel it.
+    return connection.task is not None and connection.task.cancelling() > 0
+
+
 def _result_of(response: Response) -> Any:
     """What the encoder gets."""
     return response.result if isinstance(response, Unconverted) else response
@@ -151,12 +167,12 @@ def _result_of(response: Response) -> Any:
 async def _ready(request: Request, result: Any) -> Response:
     """`result` as a response to `request` that is prepared, and of which the first piece is drawn."""
     connection = request._connection
-    if (
-        not isinstance(result, (Response, core.Fail))
-        and connection is not None
-        and connection.service.contract.encodes_results
-    ):
-        return Unconverted(result)
+    if connection is not None and not isinstance(result, (Response, core.Fail)):
+        contract = connection.service.contract
+        if contract.encodes_pieces and is_stream(result):
+            return Unconverted(await Begun.of(pieces_of(request, result)))
+        if contract.encodes_results:
+            return Unconverted(result)
     response = Response.of(result)
     if response._prepared:
         return response
@@ -170,54 +186,11 @@ async def _ready(request: Request, result: Any) -> Response:
             if hasattr(body, "begin"):
                 await body.begin(request)
             elif not hasattr(body, "send_to"):
-                response._body = await Begun.of(body if hasattr(body, "__anext__") else Pieces(body, request))
+                response._body = await Begun.of(pieces_of(request, body))
     except BaseException:
         await close(response.body)
         raise
     return response
-
-
-class Begun:
-    """A stream of which the first piece is drawn: an async iterator of it and of the rest."""
-
-    __slots__ = ("_first", "_rest")
-
-    def __init__(self, first: bytes, rest: Any) -> None:
-        self._first = first
-        self._rest = rest
-
-    @classmethod
-    async def of(cls, pieces: Any) -> Begun:
-        """`pieces`, begun. Raises what they raise before their first byte; then they are closed."""
-        first = b""
-        try:
-            async for piece in pieces:
-                first = piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))
-                if first:
-                    break
-        except BaseException:
-            await close(pieces)
-            raise
-        return cls(first, pieces)
-
-    def __aiter__(self) -> Begun:
-        return self
-
-    async def __anext__(self) -> Any:
-        first, self._first = self._first, b""
-        return first or await anext(self._rest)
-
-    async def aclose(self) -> None:
-        """Close the rest: its `finally` blocks run."""
-        await close(self._rest)
-
-
-async def close(body: Any) -> None:
-    """Close `body`: its `finally` blocks run."""
-    if hasattr(body, "aclose"):
-        await body.aclose()
-    elif hasattr(body, "close"):
-        body.close()
 
 
 async def _throw(steps: AsyncGenerator[Any, Any], error: BaseException) -> None:

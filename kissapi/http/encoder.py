@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.core import Fail
 from kissapi.http.body_writer import BodyWriter
+from kissapi.http.pieces import Begun, encoded_by, is_stream, pieces_of, send_pieces
 from kissapi.http.response import (
     JSON_HEAD,
     NUMBERS,
@@ -49,7 +50,7 @@ class Refused:
 
 def encoder_for(contract: Contract) -> Encode:
     """The `encode` of a service with parsers of this contract."""
-    encode: Encode = partial(encode_by_parser, contract.encodes_results) if contract.encodes else encode_http
+    encode: Encode = partial(encode_by_parser, contract) if contract.encodes else encode_http
     if contract.keeps_alive:
         return encode
 
@@ -136,6 +137,11 @@ def _encode(connection: Any, request: Any, response: Response, tail: bytes) -> A
             raise RuntimeError(
                 "a body that is taken as it comes cannot be told from what follows the upgrade"
             )
+        if status != 101 or body != b"":
+            raise RuntimeError(
+                f"a hook has changed the status or the body of the upgrade to {response.name}: "
+                "leave a response of status 101 as it is, or raise Fail"
+            )
         connection.close_after = False  # it was about HTTP: what follows the head is the next protocol's
         line = b"\r\nConnection: Upgrade\r\nUpgrade: " + response.name.encode("ascii")
         head = encode_head(response, line + service.headers.yield_to(response, service.tail), None)
@@ -183,14 +189,20 @@ def _note(connection: Any, request: Any, status: int, size: int) -> None:
         answered.append((request, status, size, connection.received_at))
 
 
-def encode_by_parser(whole_results: bool, connection: Any, request: Any, result: Any) -> Any:
-    """The answer of a parser that has an `encode`; with `whole_results`, `encode_result` too."""
+def encode_by_parser(contract: Contract, connection: Any, request: Any, result: Any) -> Any:
+    """The answer of a parser that has an `encode`, by that, by `encode_result` or by `encode_piece`."""
     service, parser = connection.service, connection.parser
     if isinstance(result, Refused):
         return partial(result.answer, request)
     status = 200
-    if whole_results and not isinstance(result, (Response, Fail)):
-        data = _checked(parser, "encode_result", result)
+    if contract.encodes_pieces:
+        body = result.body if isinstance(result, Response) else result
+        if is_stream(body):
+            status = result.status if isinstance(result, Response) else 200
+            pieces = body if isinstance(body, Begun) else pieces_of(request, body)
+            return partial(send_pieces, request, status, pieces)
+    if contract.encodes_results and not isinstance(result, (Response, Fail)):
+        data = encoded_by(parser, "encode_result", result)
     else:
         response = service.run(Response.of, result)
         if not response._prepared:
@@ -199,23 +211,17 @@ def encode_by_parser(whole_results: bool, connection: Any, request: Any, result:
         if not isinstance(body, bytes) or isinstance(response, Upgrade):
             close_unsent(connection, request, body, connection.context)
             raise TypeError(
-                "only HTTP streams and upgrades: with encode(), a handler returns its whole answer"
+                f"{type(parser).__name__} has an encode() and no encode_piece(): "
+                "a handler returns its whole answer, and neither streams nor upgrades"
             )
         try:
-            data = _checked(parser, "encode", response)
+            data = encoded_by(parser, "encode", response)
         except Exception as error:
             service.report(request, error)
             connection.close_after = True  # no other bytes are certain to be an answer in this protocol
             status, data = 500, b""
     _note(connection, request, status, len(data))
     return data
-
-
-def _checked(parser: Any, name: str, result: Any) -> bytes:
-    data = getattr(parser, name)(result)
-    if not isinstance(data, (bytes, bytearray)):
-        raise TypeError(f"{type(parser).__name__}.{name} must return bytes, not {data!r}")
-    return bytes(data)
 
 
 def _wants_keep_alive(request: Any) -> bool:

@@ -1,10 +1,13 @@
 """Extra: an attribute of `Request` that an extra of kissapi sets, such as `req.session`.
 
 `Request` declares it, so that type checkers know it; without the extra it is an error that names the extra.
+An extra sets it, or offers a function that makes it when it is first looked at: what a handler does not look
+at costs nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -20,4 +23,15 @@ class Extra:
     def __get__(self, request: Any, owner: type) -> Any:
         if request is None:
             return self
-        raise AttributeError(f"req.{self._name} needs {self._needs}, on this router or on one above it")
+        make = vars(request).get(f"_make_{self._name}")
+        if make is None:
+            raise AttributeError(f"req.{self._name} needs {self._needs}, on this router or on one above it")
+        value = make(request)
+        setattr(request, self._name, value)  # found before this is asked again
+        return value
+
+
+def offer(request: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """`make(request)` is the attribute `name` once that is looked at. It holds no request: no cycle."""
+    vars(request)[f"_make_{name}"] = make
+    vars(request).pop(name, None)  # what an outer hook has made

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 SPOOL = 256 * 1024  # bytes; a thousand such uploads at a time are 256 MB
 _LONGEST = 200  # bytes of a file name; file systems take 255, and apps put something before or behind it
@@ -34,6 +37,22 @@ def safe_name(name: str) -> str:
         ending = dot + ending if stem and len(ending) <= 16 else ""
         name = octets[: _LONGEST - len(ending.encode())].decode(errors="ignore") + ending
     return name or "unnamed"
+
+
+@contextmanager
+def written(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """The file `path`, made anew, to be written in this block; if that fails, it is removed.
+
+    Half a file does not pass for a whole one. What is no file of a disk, such as /dev/null, stays.
+    """
+    with open(path, "wb") as target:
+        try:
+            yield target
+            target.flush()  # here a disk that is full may still be noticed
+        except BaseException:
+            if stat.S_ISREG(os.fstat(target.fileno()).st_mode):
+                os.unlink(path)
+            raise
 
 
 class File:
@@ -73,9 +92,9 @@ class File:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to the file `path`, which is made anew. Blocks: `await to_thread(image.save, path)`.
 
-        Raises `OSError` if it cannot be written.
+        Raises `OSError` if it cannot be written; then no file is left.
         """
-        with open(path, "wb") as target:
+        with written(path) as target:
             if isinstance(self._data, (bytes, memoryview)):
                 target.write(self._data)
                 return

@@ -80,5 +80,5 @@ def _read_urlencoded(body: bytes, limits: type[Limits] | Limits) -> Form[list[st
     fields: Form[list[str]] = Form(uri.decode_query(text, limits.max_query, "form") if text else ())
     for name, values in fields.items():
         for value in values:
-            check_field(name, len(value), limits)
+            check_field(name, len(value if value.isascii() else value.encode()), limits)
     return fields

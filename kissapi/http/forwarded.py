@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kissapi.http.authority import ip_address, is_authority
+from kissapi.http.authority import ip_address, is_authority, split_port, with_port
 from kissapi.http.grammar import TOKEN
 from kissapi.http.request import Request
 
@@ -34,7 +34,6 @@ USUAL = "x-forwarded-for, x-forwarded-proto"
 KNOWN = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto")
 
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # some have words of their own
-_USUAL_PORTS = {"http": "80", "https": "443"}
 # As a value more than a token, and blanks that the grammar has not: many a proxy leaves the quotes off
 # host:port.
 _PAIR = rf'([{re.escape(TOKEN.decode())}]+)=(?:([^\s",;\\]+)|"((?:[^"\\]|\\.)*)")'
@@ -121,7 +120,8 @@ class ProxiedRequest(Request):
         client, scheme, host = read(headers, self._proxy_fields, self._trusted, peer)
         scheme = _SCHEMES.get(scheme.lower(), "")
         if "x-forwarded-port" in self._proxy_fields and (port := _last(headers.get("x-forwarded-port", ""))):
-            host = _with_port(host or headers.get("host", ""), port, scheme or super().scheme)
+            name, _ = split_port(host or headers.get("host", ""))
+            host = with_port(name, port, scheme or super().scheme)
         if host and is_authority(host):
             headers["host"] = host
         return client, scheme
@@ -193,9 +193,3 @@ def _client(name: str) -> Client | None:
         return None
     known = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
     return usual, int(port) if known else 0  # a port may be hidden, too (RFC 7239 §6.3)
-
-
-def _with_port(host: str, port: str, scheme: str) -> str:
-    """`host` with `port` instead of what it has, none if it is the usual one."""
-    name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
-    return name if port == _USUAL_PORTS[scheme] else f"{name}:{port}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from kissapi.core import Fail
 
@@ -18,10 +18,13 @@ D = TypeVar("D")
 V = TypeVar("V")
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-_WHOLE = re.compile(r"[+-]?[0-9]+")  # int() would also take "1_000" and the digits of every script
+# How numbers are written. Python's own int, float and Decimal also take "1_000", " 1 ", the digits of every
+# script, NaN and infinity: what an app compares and adds up has none of these.
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_SPELT = {"int": re.compile(r"[+-]?[0-9]+"), "float": _NUMBER, "Decimal": _NUMBER}
 _BOOLS = {"true": True, "1": True, "yes": True, "on": True}
 _BOOLS |= {"false": False, "0": False, "no": False, "off": False}
-_SHOWN = 40  # characters of a wrong value that the answer repeats
+_SHOWN = 60  # characters of a wrong value that the answer repeats
 
 
 class Missing(Fail, KeyError):
@@ -35,8 +38,8 @@ class MissingItem(Fail, IndexError):
 class Given(dict[str, V]):
     """A dict of what the client has sent. A name that is missing raises `Missing`, which answers 400.
 
-    `given.get(name, default, type)` converts: `type` is int, float, bool, uuid.UUID or any function that
-    raises `ValueError`. What it cannot convert answers 400, too.
+    `given.get(name, default, type)` converts: `type` is int, float, bool, Decimal, uuid.UUID or any function
+    that raises `ValueError`, whose text the client gets. What it cannot convert answers 400, too.
 
         page = req.query.get("page", 1, int)
     """
@@ -62,6 +65,11 @@ class Given(dict[str, V]):
         if type is None or name not in self:
             return dict.get(self, name, default)
         return converted(dict.__getitem__(self, name), name, self._place, type)
+
+    if not TYPE_CHECKING:  # to type checkers it is no function
+
+        def __call__(self, *_, **__):
+            raise TypeError(f"{self._place} cannot be called like a function: leave out the parentheses")
 
     def pop(self, name: Any, *default: Any) -> Any:
         """Take `name` out, and give its value; without a `default`, a missing one raises `Missing`."""
@@ -127,6 +135,11 @@ class JsonList(list[Any]):
         except IndexError:
             raise MissingItem(400, f"the JSON has no item {at}: it is a list of {len(self)}") from None
 
+    if not TYPE_CHECKING:
+
+        def __call__(self, *_, **__):
+            raise TypeError("the JSON cannot be called like a function: leave out the parentheses")
+
     def get(self, name: str, *_: Any) -> Any:
         """Raises `Fail(400)`: a list has no names, and the handler expects an object."""
         raise Missing(400, f"the JSON is a list, not an object with {name!r}")
@@ -146,17 +159,22 @@ def converted(value: Any, name: object, place: str, kind: Any) -> Any:
     """
     if not isinstance(value, str):
         return _json_as(value, name, place, kind)
+    why = ""
     try:
-        if kind is int and not _WHOLE.fullmatch(value):
-            raise ValueError
         if kind is bool:
             return _BOOLS[value.lower()]
-        result = kind(value)
-        if kind is not float or result - result == 0:  # neither NaN nor infinity
-            return result
-    except (ValueError, KeyError, ArithmeticError):  # Decimal's InvalidOperation is the last of these
-        pass
-    raise _wrong(value, name, place, kind) from None
+        spelt = _SPELT.get(_name_of(kind))
+        if spelt is None or spelt.fullmatch(value):
+            result = kind(value)
+            if kind is not float or result - result == 0:  # 1e999 is infinity
+                return result
+    except (
+        ValueError,
+        KeyError,
+        ArithmeticError,
+    ) as error:  # Decimal's InvalidOperation is the last of these
+        why = str(error)
+    raise _wrong(value, name, place, kind, why) from None
 
 
 def _json_as(value: Any, name: object, place: str, kind: Any) -> Any:
@@ -165,19 +183,27 @@ def _json_as(value: Any, name: object, place: str, kind: Any) -> Any:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if isinstance(value, kind) and (kind is not int or number):
             return value
-        if kind is float and number:
-            return float(value)
-        if kind in _KINDS:
+        if kind in _KINDS and not (kind is float and number):
             raise _wrong(value, name, place, kind)
     try:
-        return kind(value)
-    except (ValueError, TypeError, AttributeError, ArithmeticError):  # uuid.UUID(7) is an AttributeError
-        raise _wrong(value, name, place, kind) from None
+        # Decimal(0.1) is 0.1000000000000000055: the client has written 0.1.
+        return kind(repr(value) if isinstance(value, float) and _name_of(kind) == "Decimal" else value)
+    # uuid.UUID(7) is an AttributeError, float(10**400) an OverflowError
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        why = str(error)
+    raise _wrong(value, name, place, kind, why)
 
 
-def _wrong(value: Any, name: object, place: str, kind: Any) -> Fail:
-    what = _KINDS.get(kind) or f"a {getattr(kind, '__name__', 'value of its kind')}"
-    shown = repr(value)
-    if len(shown) > _SHOWN:
-        shown = shown[:_SHOWN] + "…"
-    return Fail(400, f"{name!r} of {place} must be {what}, not {shown}")
+def _wrong(value: Any, name: object, place: str, kind: Any, why: str = "") -> Fail:
+    """`why` is what a function says that is no class: it may know more than that the value is wrong."""
+    what = _KINDS.get(kind) or (f"a {kind.__name__}" if isinstance(kind, type) else "valid")
+    reason = f": {_cut(why)}" if why and not isinstance(kind, type) else ""
+    return Fail(400, f"{name!r} of {place} must be {what}, not {_cut(repr(value))}{reason}")
+
+
+def _name_of(kind: Any) -> str:
+    return getattr(kind, "__name__", "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -5,7 +5,7 @@ Each is a `typing.Protocol`: what implements it need not import this file.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 
@@ -115,6 +115,9 @@ class Routes(Protocol):
 
     def find(self, request: Any) -> Any:
         """The `kissapi.routing.dispatch.Endpoint` of `request`; sets its parameters. Raises `Fail`."""
+
+    def url_for(self, name: Any, values: Mapping[str, Any], request: Any) -> str:
+        """The path of the route `name`, seen from `request`."""
 
     def cover_for(self, request: Any) -> Cover | None:
         """The arounds and error handlers for `request`, though it may lead to no route; None without any."""

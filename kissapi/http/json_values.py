@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+_SHOWN = 60  # characters of a key that an error repeats
+
 # By module and name of a class, or of one that it inherits from.
 _KNOWN: dict[str, Callable[[Any], Any]] = {
     "datetime.datetime": lambda value: value.isoformat(),
@@ -95,10 +97,7 @@ def _find(value: Any, encode: Callable[[Any], object]) -> tuple[str, Any] | None
             for key in value:
                 if _fails(encode, {key: None}):
                     return f"{path}, a key", key
-            parts = [
-                (each, f'{path}["{key}"]' if isinstance(key, str) else f"{path}[{key!r}]")
-                for key, each in value.items()
-            ]
+            parts = [(each, f"{path}[{_spell(key)}]") for key, each in value.items()]
         elif isinstance(value, (list, tuple, set, frozenset)):
             parts = [(each, f"{path}[{at}]") for at, each in enumerate(value)]
         elif (names := _attributes(type(value))) is not None:
@@ -110,6 +109,12 @@ def _find(value: Any, encode: Callable[[Any], object]) -> tuple[str, Any] | None
         seen[id(value)] = value
         todo += reversed(parts)
     return None
+
+
+def _spell(key: Any) -> str:
+    """A key for one line of a log; it may be what a client has sent."""
+    text = f'"{key}"' if isinstance(key, str) and key.isprintable() and '"' not in key else repr(key)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def _fails(encode: Callable[[Any], object], value: Any) -> bool:

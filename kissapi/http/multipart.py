@@ -6,18 +6,23 @@ What the library finds wrong, in a body that came whole or in any pieces, is a `
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import to_thread
 from kissapi.core import Fail
-from kissapi.http.files import SPOOL, File, safe_name
+from kissapi.http import uri
+from kissapi.http.files import SPOOL, File, safe_name, written
 from kissapi.http.forms import MULTIPART, Fields, check_field, media_type, unsupported
 from kissapi.http.given import Files, Form
 
 if TYPE_CHECKING:
     from kissapi.http.limits import Limits
+
+# RFC 8187 §3.2, in UTF-8, which is the only charset that all must read.
+_EXTENDED = re.compile(r""";[ \t]*filename\*[ \t]*=[ \t]*utf-8'[^';]*'([^; \t"]+)""", re.IGNORECASE)
 
 
 def read_multipart(content_type: str, body: bytes, limits: type[Limits] | Limits) -> Fields:
@@ -49,11 +54,12 @@ def _keep(
     name = segment.name
     size = sum(map(len, pieces))
     data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    if segment.filename is None:
+    filename = _filename_of(segment)
+    if filename is None:
         check_field(name, size, limits)
         fields.form.setdefault(name, []).append(_text(name, bytes(data)))
-    elif segment.filename or size:  # else no file was chosen: browsers send an empty one
-        file = File(segment.filename, _type_of(segment), data, size)
+    elif filename or size:  # else no file was chosen: browsers send an empty one
+        file = File(filename, _type_of(segment, filename), data, size)
         fields.files.setdefault(name, []).append(file)
 
 
@@ -72,9 +78,10 @@ class Part:
     __slots__ = ("_events", "_limits", "_taken", "content_type", "filename", "name", "size")
 
     def __init__(self, segment: Any, events: AsyncIterator[Any], limits: type[Limits] | Limits) -> None:
+        filename = _filename_of(segment)
         self.name: str = segment.name
-        self.filename = None if segment.filename is None else safe_name(segment.filename)
-        self.content_type = _type_of(segment)
+        self.filename = None if filename is None else safe_name(filename)
+        self.content_type = _type_of(segment, filename)
         self.size = 0  # bytes that have come so far
         self._events = events
         self._limits = limits
@@ -111,18 +118,12 @@ class Part:
     async def save(self, path: str | os.PathLike[str]) -> int:
         """Write it to the file `path`, made anew, in worker threads; the number of bytes.
 
-        If the rest of it does not come, the file is removed. Raises `OSError` if it cannot be written.
+        If the rest of it does not come, or cannot be written, the file is removed. Raises `OSError` if it
+        cannot be written.
         """
-        target = await to_thread(open, path, "wb")
-        try:
-            try:
-                async for piece in self:
-                    await to_thread(target.write, piece)
-            finally:
-                target.close()
-        except BaseException:
-            os.unlink(path)  # half a file does not pass for a whole one
-            raise
+        with written(path) as target:  # not in a thread: what is cancelled while it opens would stay
+            async for piece in self:
+                await to_thread(target.write, piece)
         return self.size
 
     async def file(self) -> File:
@@ -173,7 +174,8 @@ def _events(parser: Any, data: bytes) -> Iterator[Any]:
         if "segment count" in str(error):
             most = parser.max_segment_count
             raise Fail(400, f"Bad Request: a form may have {most} parts, see max_parts") from None
-        raise Fail(400, f"Bad Request: the body is no {MULTIPART}: {error}") from None
+        why = error.args[0] if error.args else type(error).__name__
+        raise Fail(400, f"Bad Request: the body is no {MULTIPART}: {why}") from None
 
 
 def _make_parser(content_type: str, limits: type[Limits] | Limits) -> Any:
@@ -202,8 +204,24 @@ def _check_segment(segment: Any, limits: type[Limits] | Limits) -> None:
         )
 
 
-def _type_of(segment: Any) -> str:
-    usual = "text/plain" if segment.filename is None else "application/octet-stream"
+def _filename_of(segment: Any) -> str | None:
+    """What the client calls the file; None for a field.
+
+    RFC 7578 §4.2 forbids `filename*` in forms. Some libraries send it all the same for what is not ASCII, and
+    nothing else: without it their files would be fields.
+    """
+    filename: str | None = segment.filename
+    found = _EXTENDED.search(segment.header("Content-Disposition", ""))
+    if found is None:
+        return filename
+    try:
+        return uri.unescape(found[1]).decode()
+    except UnicodeDecodeError:
+        raise Fail(400, f"Bad Request: the name of the file {segment.name!r} is not UTF-8") from None
+
+
+def _type_of(segment: Any, filename: str | None) -> str:
+    usual = "text/plain" if filename is None else "application/octet-stream"
     return segment.header("Content-Type") or usual
 
 

@@ -43,7 +43,7 @@ class HttpParser(Parser):
 
         >>> parser = HttpParser(request := Request())
         >>> parser.feed_data(b"GET /hello?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
-        >>> parser._finished, request.method, request.path, request.query
+        >>> parser.finished, request.method, request.path, request.query
         (True, 'GET', '/hello', {'x': '1'})
     """
 
@@ -71,7 +71,7 @@ class HttpParser(Parser):
     def reset(self, request: Request) -> HttpParser:
         """Start over with the next message of the connection, and fill in `request`."""
         self._request: Any = request  # until it is complete: kept any longer, it would keep its body
-        self._finished = False
+        self.finished = False
         if self._plain:
             return self  # the message before left nothing to clear
         self._plain = True  # no body, no field that changes what becomes of the connection
@@ -84,6 +84,11 @@ class HttpParser(Parser):
         self.expects_continue = False
         self.begun = True
         return self
+
+    @property
+    def _finished(self) -> bool:
+        """The name that `finished` had."""
+        return self.finished
 
     def should_keep_alive(self) -> bool:
         """Whether the client wants, and its message allows, another request on this connection."""
@@ -110,7 +115,7 @@ class HttpParser(Parser):
                 if host != self._host:
                     self._check_host(host)
                 if length is None:
-                    self._finished, self._request = True, None
+                    self.finished, self._request = True, None
                 else:
                     self._plain = False
                     size = int(length)
@@ -277,4 +282,4 @@ class HttpParser(Parser):
         return self._body.left()
 
     def _finish(self) -> None:
-        self._finished, self._request = True, None
+        self.finished, self._request = True, None

@@ -11,14 +11,16 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from kissapi import core
 from kissapi.core import Fail
 from kissapi.http import json_codec, uri
 from kissapi.http.app import OfApp
 from kissapi.http.extra import Extra
 from kissapi.http.given import Cookies, Files, Form, Query, of_json
 from kissapi.http.headers import Headers, RequestHeaders
+from kissapi.http.hints import Hints
 from kissapi.http.limits import Limits
+from kissapi.http.link import OfLink
+from kissapi.http.links import Links
 
 if TYPE_CHECKING:
     from kissapi.backends.threads import Place
@@ -41,7 +43,7 @@ class _Body:
         return b""
 
 
-class Request(core.Request):
+class Request(Links, Hints):
     """One request. May be subclassed: `Server(request_class=MyRequest)`.
 
     @router.post("/users/{id}")
@@ -56,6 +58,7 @@ class Request(core.Request):
     http_version: str = "1.1"
     body: bytes = _Body()  # type: ignore[assignment]
     app: Any = OfApp()  # the namespace of its loop; type it in a subclass: `app: MyApp`
+    link: Any = OfLink()  # of a protocol that is not HTTP; type it in a subclass: `link: MyLink`
     session: Any = Extra("router.around(sessions(…))")
     user: Any = Extra("router.around(basic(…)), bearer(…) or api_key(…)")
     id: str = Extra("router.around(request_id())")  # type: ignore[assignment]
@@ -63,6 +66,7 @@ class Request(core.Request):
     _head: bytes = b"\r\n\r\n"  # as it came, checked
     _received: int = 0  # bytes of it that came, if it did not come in one read
     _sent: int = 0  # bytes of the body of the answer, so far
+    _log_id: str = ""  # for the log, beside method and path
     _outcome: str = ""  # why it was not answered, or not to the end, and will not be
     _reader: Body | None = None  # of a body that is taken as it comes
     _place: Place | None = None  # of all that may block; see `awaitables.in_thread_of`

@@ -68,6 +68,8 @@ class Roster(core.Service):
         self.is_gone = client_socket.is_gone
         self.background: set[Any] = set()  # tasks that go on after an answer
         self.cancelled: set[Any] = set()  # cancelled tasks whose `finally` blocks still run
+        # Called with a client that has connected, where the protocol speaks first or has links.
+        self.welcome: Callable[[Any], None] | None = None
         self.on_closed: Callable[[], None] = _nothing  # called when a connection has ended
         # What a backend does with the transport of a connection that has ended.
         self.release_transport: Callable[[Any], None] = _no_transport

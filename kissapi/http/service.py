@@ -18,6 +18,7 @@ from kissapi.http.body_reader import CONTINUE, BodyReader
 from kissapi.http.contract import Contract
 from kissapi.http.encoder import Refused, close_unsent, encoder_for
 from kissapi.http.json_library import current
+from kissapi.http.pieces import encoded_by
 from kissapi.http.request import Request
 from kissapi.http.response import Response
 from kissapi.http.roster import Roster, name_of
@@ -81,6 +82,8 @@ class Service(Roster):
         self.to_json = json_codec.to_json if json is None else json.encode
         self.begin_with(self.context)
         self.encode = encoder_for(self.contract)  # type: ignore[method-assign,assignment]
+        if self.contract.greets or self.contract.link_class is not None:
+            self.welcome = self._welcome
         self.slow = SLOW
         self.answered = [] if access_log else None
         self._warned: set[str] = set()
@@ -95,6 +98,29 @@ class Service(Roster):
         if self.json is None:
             return function(argument)
         return self.context.copy().run(function, argument)
+
+    def _welcome(self, connection: Connection) -> None:
+        """Make the link and the first parser of `connection`, which has begun, and greet the client."""
+        request: Any = self.make_request()
+        request._connection = connection
+        try:
+            link_class = self.contract.link_class
+            connection.link = None if link_class is None else link_class()
+            connection.parser = parser = self.make_parser(request)
+            if connection.link is not None:
+                connection.link.begin(connection, request.client)
+            greeting = encoded_by(parser, "greeting") if self.contract.greets else b""
+        except Exception as error:
+            if connection.parser is None or not isinstance(error, Fail):
+                self.log.error(f"{self.contract.name} cannot welcome a client", error)
+                connection.abort("failed")
+                return
+            connection.request = request
+            connection.received_at = self.clock()
+            connection.refuse(error)
+            return
+        if greeting:
+            connection.transport.write(greeting)
 
     # A message that goes on in a later read
 

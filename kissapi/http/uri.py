@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from kissapi.core import Fail
 
@@ -13,6 +15,8 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _HEX = frozenset("0123456789abcdefABCDEF")
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _NOT_IN_REFERENCE = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^]!#$%&'()*+,./0-9:;=?@A-Z[_a-z~-]")
+_NOT_IN_SEGMENT = re.compile(rb"[^!$&'()*+,.0-9:;=@A-Z_a-z~-]")
+_NOT_IN_QUERY = re.compile(rb"[^.0-9A-Z_a-z~-]")
 _OCTETS = {(high + low).encode(): int(high + low, 16) for high in _HEX for low in _HEX}
 
 
@@ -68,7 +72,37 @@ def encode_reference(text: str) -> str:
         '/v/ann%20lee?q=%C3%A9&r=50%25#top'
     """
     octets = text.encode("utf-8", "surrogateescape")
-    return _NOT_IN_REFERENCE.sub(lambda match: b"%%%02X" % ord(match[0]), octets).decode("ascii")
+    return _NOT_IN_REFERENCE.sub(_escape, octets).decode("ascii")
+
+
+def encode_segment(text: str) -> str:
+    """`text` as one segment of a path (RFC 3986 §3.3). Raises `ValueError` for half of a surrogate pair.
+
+    >>> encode_segment("50% of a/b")
+    '50%25%20of%20a%2Fb'
+    """
+    return _NOT_IN_SEGMENT.sub(_escape, text.encode()).decode("ascii")
+
+
+def encode_query(values: Mapping[str, Any]) -> str:
+    """`values` as a query: a list is several values, None is left out, True and False are true and false.
+
+    >>> encode_query({"q": "é&", "tag": ["a", "b"], "page": None, "all": True})
+    'q=%C3%A9%26&tag=a&tag=b&all=true'
+    """
+    pairs = []
+    for name, value in values.items():
+        for each in value if isinstance(value, (list, tuple, set, frozenset)) else (value,):
+            if each is not None:
+                text = str(each).lower() if isinstance(each, bool) else str(each)
+                pairs.append(
+                    "=".join(_NOT_IN_QUERY.sub(_escape, part.encode()).decode() for part in (name, text))
+                )
+    return "&".join(pairs)
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % ord(match[0])
 
 
 def decode_segment(segment: str) -> str:
@@ -95,13 +129,17 @@ def decode_query(query: str, limit: int, what: str = "query") -> dict[str, list[
     if query.count("&") >= limit:
         raise Fail(400, f"Bad Request: more than {limit} parameters")
     values: dict[str, list[str]] = {}
-    for pair in query.split("&"):
+    escaped = "%" in query
+    for pair in query.replace("+", " ").split("&"):
         if pair:
-            name, _, value = pair.replace("+", " ").partition("=")
-            if "%" in pair:
+            name, _, value = pair.partition("=")
+            if escaped and "%" in pair:
                 try:
                     name, value = unescape(name).decode(), unescape(value).decode()
                 except UnicodeError:
                     raise Fail(400, f"Bad Request: the {what} is not UTF-8") from None
-            values.setdefault(name, []).append(value)
+            if name in values:
+                values[name].append(value)
+            else:
+                values[name] = [value]
     return values

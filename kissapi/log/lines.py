@@ -31,7 +31,7 @@ class Log:
         # Only now: on an old Windows console colorama has put a sys.stdout of its own there.
         stream = stream if stream is not None else sys.stdout
         self._output = Output(stream)
-        self._entries: list[tuple[str, str, int, int, float]] = []  # answers without a line yet
+        self._entries: list[tuple[str, str, str, int, int, float]] = []  # answers without a line yet
         self._lines: list[str] = []
         self._size = 0
         self._at_once = is_terminal(stream)
@@ -55,7 +55,7 @@ class Log:
         """One line for each (request, status, bytes of body, start) answered by `now`; empties the list."""
         entries = self._entries
         for request, status, size, start in answers:
-            entries.append((request.method, request.path, status, size, now - start))
+            entries.append((request.method, request.path, request._log_id, status, size, now - start))
         answers.clear()
         # Formatting in batches is twice as fast as one by one.
         if self._at_once or len(entries) >= BATCH:
@@ -66,8 +66,8 @@ class Log:
     def _format(self) -> None:
         prefix, arrow, statuses, lines = self._prefix, self._arrow, self._statuses, self._lines
         entries, self._entries = self._entries, []  # first: one that cannot be written must not come again
-        for method, path, status, size, seconds in entries:
-            what = f"{method} {path}"
+        for method, path, log_id, status, size, seconds in entries:
+            what = f"{method} {path} [{log_id}]" if log_id else f"{method} {path}"
             if not what.isprintable():
                 what = escape(what)
             tenths = int(seconds * 10_000 + 0.5)

@@ -39,7 +39,9 @@ class LoggerLog(Log):
                 "milliseconds": (now - start) * 1000,
                 "client": request.client,
             }
-            self.logger.info(ANSWERED, facts, extra=facts)
+            # Not in `extra`: `kissapi.extras.request_id` sets this attribute itself, and finds it here.
+            known = {**facts, "request_id": request._log_id} if request._log_id else facts
+            self.logger.info(ANSWERED, known, extra=facts)
         answers.clear()
 
     def error(self, text: str, error: BaseException | None = None) -> None:

@@ -16,20 +16,27 @@ class LoggedRequest(Protocol):
     def path(self) -> str: ...
     @property
     def client(self) -> tuple[str, int] | None: ...
+    @property
+    def _log_id(self) -> str: ...
 
 
 # Of each answer: the request, the status, the bytes of the body, and the time when the request began.
 Answered = list[tuple[LoggedRequest, int, int, float]]
 
 
+def named(request: LoggedRequest) -> str:
+    """Method and path, and the id of a request that has one."""
+    return f"{request.method} {request.path}" + (f" [{request._log_id}]" if request._log_id else "")
+
+
 def unanswered(request: LoggedRequest, why: str, seconds: float, arrow: str = "→") -> str:
     """The answer to `request` was not completed, because of `why`."""
-    return f"{request.method} {request.path} {arrow} {why} after {seconds * 1000:.1f}ms"
+    return f"{named(request)} {arrow} {why} after {seconds * 1000:.1f}ms"
 
 
 def failed(request: LoggedRequest, handler: str, error: BaseException) -> str:
     """A handler or hook has raised `error`."""
-    return f"{request.method} {request.path}: {handler} raised {type(error).__name__}"
+    return f"{named(request)}: {handler} raised {type(error).__name__}"
 
 
 def missing(lines: int) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kissapi.backends.handlers import as_coroutine_function
 from kissapi.http.cover import Cover
-from kissapi.routing.path import TYPES, Segment
+from kissapi.routing.path import Segment
+from kissapi.routing.pattern import CONVERTERS, rank
 from kissapi.routing.route import arounds_of, errors_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Place(NamedTuple):
     """A prefix, and the cover of paths that it is the longest prefix of."""
 
-    segments: tuple[Segment, ...]
+    segments: list[Callable[[str], Any]]  # of each, what gives None for a text that does not match
     cover: Cover | None
 
 
@@ -32,16 +33,21 @@ class Covers:
         chains: dict[tuple[Segment, ...], list[tuple[Router, ...]]] = {}
         for segments, chain in router._mounts():
             chains.setdefault(_without_names(segments), []).append(chain)
-        places = [Place(segments, _cover_of_chain(_common(chains[segments]))) for segments in chains]
-        # The precedence of routing: literals before parameters with a type before those without one.
-        places.sort(key=lambda place: (-len(place.segments), [_rank(kind) for kind, _ in place.segments]))
+        # The precedence of routing: literals before patterns before types before what takes anything.
+        best = sorted(chains, key=lambda prefix: (-len(prefix), [rank(kind) for kind, _ in prefix]))
+        places = [
+            Place([_matcher(*each) for each in prefix], _cover_of_chain(_common(chains[prefix])))
+            for prefix in best
+        ]
         self.places = places if any(place.cover is not None for place in places) else []
 
     def at(self, path: str) -> Cover | None:
         """The cover of `path`, which leads to no route; None if it has neither arounds nor error handlers."""
         parts = path.split("/")[1:]
         for segments, cover in self.places:
-            if len(segments) <= len(parts) and all(map(_matches, segments, parts)):
+            if len(segments) <= len(parts) and None not in (
+                matches(part) for matches, part in zip(segments, parts, strict=False)
+            ):
                 return cover
         return None
 
@@ -72,11 +78,5 @@ def _without_names(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
     return tuple(Segment(kind, text if kind == "literal" else "") for kind, text in segments)
 
 
-def _rank(kind: str) -> int:
-    return 0 if kind == "literal" else 2 if kind == "str" else 1
-
-
-def _matches(segment: Segment, text: str) -> bool:
-    if segment.kind == "literal":
-        return segment.text == text
-    return TYPES[segment.kind](text) is not None
+def _matcher(kind: str, text: str) -> Callable[[str], Any]:
+    return CONVERTERS[kind] if kind != "literal" else lambda part: True if part == text else None

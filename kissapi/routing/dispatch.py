@@ -7,7 +7,7 @@ Python, objects that another thread made cost 2.5 times as much to touch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kissapi import core
@@ -18,12 +18,15 @@ from kissapi.http.body_reader import BodyReader
 from kissapi.http.limits import Limits
 from kissapi.http.response import Response
 from kissapi.routing.covers import Covers, cover_of
-from kissapi.routing.path import TYPES, canonical_literal, check_names
+from kissapi.routing.fit import names_more
+from kissapi.routing.path import canonical_literal, check_names
+from kissapi.routing.pattern import CONVERTERS, parameters, rank
 
 if TYPE_CHECKING:
     from kissapi.core.compose import Call
     from kissapi.http.cover import Cover
     from kissapi.http.request import Request
+    from kissapi.routing.names import Names
     from kissapi.routing.route import Route
     from kissapi.routing.router import Router
 
@@ -35,30 +38,55 @@ class Endpoint(core.Endpoint):
         super().__init__(route, call)
         self.max_body = max_body
         self.cover = cover
+        self.path = route.path  # for metrics: `req.route.path`
+        # The names in each pattern of the path, by its text, which is what `names` has; None without any.
+        self.patterns = {
+            text: [name for _, name in parameters(kind, text)] for kind, text in route.segments if "{" in kind
+        } or None
+
+    def spread(self, captured: dict[str, Any]) -> dict[str, Any]:
+        """The parameters by their names, of what was captured by segment: a pattern has captured several."""
+        assert self.patterns is not None
+        params: dict[str, Any] = {}
+        for text, value in captured.items():
+            if text in self.patterns:
+                params.update(zip(self.patterns[text], value, strict=True))
+            else:
+                params[text] = value
+        return params
 
 
 class Dispatch(core.Dispatch):
     """The compiled table of a router. Raises what is wrong with the routes as a whole."""
 
-    converters = TYPES
+    converters = CONVERTERS
 
     def __init__(self, router: Router, max_body: int = Limits.max_body) -> None:
         routes = list(router.routes())
+        self.router = router
         self.limit = max_body
         self.max_body = max([max_body, *(route.max_body or 0 for route in routes)])
         self.rules = any(route.stream or route.max_body is not None for route in routes)
         self.covers = Covers(router)
+        self.names: Names | None = None  # made for the first `url_for`
         self.methods = {"OPTIONS"}  # all methods of all routes
         super().__init__(routes)
+        for node in _nodes(self.tree):
+            node.parameters = dict(sorted(node.parameters.items(), key=lambda way: rank(way[0])))
+            for leaf in (node.leaf, node.rest):
+                if "GET" in leaf:
+                    leaf.setdefault("HEAD", leaf["GET"])
+                self.methods.update(leaf)
         self.places = dict(_places(self.tree, ""))
-        for leaf in _leaves(self.tree):
-            if "GET" in leaf:
-                leaf.setdefault("HEAD", leaf["GET"])
-            self.methods.update(leaf)
 
     def compile(self, route: Route) -> Endpoint:
         check_names(route.segments, route.path)
-        call = compose(as_coroutine_function(route.handler), route.before, route.after)
+        call = as_coroutine_function(route.handler)
+        if names_more(route.handler):
+            from kissapi.routing.binding import bind
+
+            call = bind(route, call)
+        call = compose(call, route.before, route.after)
         if route.stream:
             call = _streamed(call)
         max_body = self.limit if route.max_body is None else route.max_body
@@ -83,7 +111,10 @@ class Dispatch(core.Dispatch):
                         return endpoint
                     break
         if path.startswith("/"):
-            return super().find(request)
+            found: Any = super().find(request)
+            if found.patterns is not None:
+                request.params = found.spread(request.params)
+            return found
         if path == "*" and request.method == "OPTIONS":
             return self.missing(request, self.methods)
         raise Fail(404, "Not Found")
@@ -97,6 +128,15 @@ class Dispatch(core.Dispatch):
             return _Options(Response(None, 204, allow), self.covers.at(request.path))
         raise Fail(405, "Method Not Allowed", allow)
 
+    def url_for(self, name: Any, values: Mapping[str, Any], request: Any) -> str:
+        """The path of the route `name`, seen from `request`; see `Request.url_for`."""
+        if self.names is None:
+            from kissapi.routing.names import Names  # only apps that ask
+
+            self.names = Names(self.router.routes())
+        here = request.route.route if request.route is not None else None
+        return self.names.url_for(name, values, here, request.params)
+
     def cover_for(self, request: Any) -> Cover | None:
         """The cover of the route of `request`; without a route, that of the routers with its prefix."""
         return self.covers.at(request.path) if request.route is None else request.route.cover
@@ -106,30 +146,32 @@ class _Options:
     """The endpoint of OPTIONS where no route has one."""
 
     route = None
+    path = ""
     max_body = 0
+    patterns = None
 
     def __init__(self, response: Response, cover: Cover | None) -> None:
-        self.response = response
         self.cover = cover
-        self.call = self.answer if cover is None or not cover.arounds else cover.over(self.answer)
 
-    async def answer(self, request: Request) -> Response:
-        return self.response
+        async def answer(request: Request) -> Response:  # no method: the endpoint would hold itself
+            return response
+
+        self.call = answer if cover is None or not cover.arounds else cover.over(answer)
 
 
 def _places(node: core.dispatch.Node, path: str) -> Iterator[tuple[str, Any]]:
     """The parameters behind literals, by the path of those literals; paths that need decoding skip this."""
-    if node.parameters:
+    if node.parameters and not any("{" in kind for kind in node.parameters):
         ways = node.parameters.items()
         yield path, [(str if kind == "str" else convert, child) for kind, (convert, child) in ways]
     for text, child in node.literals.items():
         yield from _places(child, f"{path}/{text}")
 
 
-def _leaves(node: core.dispatch.Node) -> Iterator[core.dispatch.Leaf]:
-    yield from (node.leaf, node.rest)
+def _nodes(node: core.dispatch.Node) -> Iterator[core.dispatch.Node]:
+    yield node
     for child in (*node.literals.values(), *(child for _, child in node.parameters.values())):
-        yield from _leaves(child)
+        yield from _nodes(child)
 
 
 def _limited(call: Call, most: int) -> Call:

@@ -6,12 +6,19 @@ They are registered here, and composed with each handler when a server starts: `
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from typing import Any, NamedTuple, TypeVar, overload
+import warnings
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, Concatenate, NamedTuple, TypeVar, overload
 
-from kissapi.backends.handlers import is_async_generator
+from kissapi.backends.handlers import ASYNC_GENERATOR, GENERATOR, code_flags, is_async_generator
+from kissapi.routing.signature import check_takes
 
-HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
+# A handler takes the request first, and what it names beside it; see `kissapi.routing.arguments`.
+Handler = Callable[Concatenate[Any, ...], Any]
+HandlerT = TypeVar("HandlerT", bound=Handler)
+WebSocketT = TypeVar("WebSocketT", bound=Callable[Concatenate[Any, ...], Coroutine[Any, Any, Any]])
+BeforeT = TypeVar("BeforeT", bound=Callable[[Any], Any])
+AfterT = TypeVar("AfterT", bound=Callable[[Any, Any], Any])
 AroundT = TypeVar("AroundT", bound=Callable[[Any], AsyncGenerator[Any, Any]])
 
 
@@ -58,9 +65,9 @@ class Hooks:
         hooks.append(Hook(function, kind == "around" if nested is None else nested))
 
     @overload
-    def before(self, function: HandlerT, /) -> HandlerT: ...
+    def before(self, function: BeforeT, /) -> BeforeT: ...
     @overload
-    def before(self, /, *, nested: bool = False) -> Callable[[HandlerT], HandlerT]: ...
+    def before(self, /, *, nested: bool = False) -> Callable[[BeforeT], BeforeT]: ...
     def before(self, function: Any = None, /, *, nested: bool = False) -> Any:
         """Run a function before each handler of this router: a decorator; see `add_hook`.
 
@@ -71,9 +78,9 @@ class Hooks:
         return self._hook("before", function, nested)
 
     @overload
-    def after(self, function: HandlerT, /) -> HandlerT: ...
+    def after(self, function: AfterT, /) -> AfterT: ...
     @overload
-    def after(self, /, *, nested: bool = False) -> Callable[[HandlerT], HandlerT]: ...
+    def after(self, /, *, nested: bool = False) -> Callable[[AfterT], AfterT]: ...
     def after(self, function: Any = None, /, *, nested: bool = False) -> Any:
         """Run a function after each handler of this router: a decorator; see `add_hook`.
 
@@ -110,7 +117,7 @@ class Hooks:
 
         return add if function is None else add(function)
 
-    def on_error(self, what: int | type[Exception]) -> Callable[[HandlerT], HandlerT]:
+    def on_error(self, what: int | type[Exception]) -> Callable[[AfterT], AfterT]:
         """Answer a status, or an exception, of this router and those below with what a function returns.
 
         It gets (request, error), sync or async. What it returns is sent with the status of the error (500 for
@@ -129,7 +136,11 @@ class Hooks:
         if not is_class and (isinstance(what, bool) or not isinstance(what, int) or not 400 <= what <= 599):
             raise TypeError(f"on_error takes a status from 400 to 599 or a class of exceptions, not {what!r}")
 
-        def register(function: HandlerT) -> HandlerT:
+        def register(function: AfterT) -> AfterT:
+            check_takes("an error handler", function, "request", "error")
+            if what in self.error_handlers:
+                name = what if isinstance(what, int) else what.__name__
+                warnings.warn(f"on_error({name}) is there twice; the last one wins", stacklevel=2)
             self.error_handlers[what] = function
             return function
 
@@ -149,10 +160,14 @@ def check_hook(kind: str, function: Any) -> None:
     if not callable(function):
         raise TypeError(f"the {kind} hook is {function!r}, which cannot be called")
     if kind == "around" and not is_async_generator(function):
-        raise TypeError(
-            f"the around hook is {function!r}, and no async generator function: "
-            "write `async def` with one `yield`, which gives the response"
-        )
+        hint = "write `async def` with one `yield`, which gives the response"
+        if hasattr(function, "__wrapped__"):
+            hint = "leave out the decorator below it"  # @asynccontextmanager, perhaps
+        raise TypeError(f"the around hook is {function!r}, and no async generator function: {hint}")
+    if kind == "before" and code_flags(function) & (GENERATOR | ASYNC_GENERATOR):
+        raise TypeError(f"the before hook {function!r} has a yield: @router.around takes such a function")
+    given = ("request", "result") if kind == "after" else ("request",)
+    check_takes(f"{'a' if kind == 'before' else 'an'} {kind} hook", function, *given)
 
 
 def hook_list(kind: str, functions: Any) -> tuple[Callable[..., Any], ...]:

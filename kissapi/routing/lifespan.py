@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from kissapi.backends.handlers import ASYNC_GENERATOR, GENERATOR, code_flags
+from kissapi.routing.signature import NOTHING, signature_of
 
 FunctionT = TypeVar("FunctionT", bound=Callable[[], Any] | Callable[[Any], Any])
 GeneratorT = TypeVar(
@@ -92,25 +92,5 @@ class Lifespan:
 
 def takes_app(function: Any) -> bool:
     """Whether `function` has a parameter without a default, which the namespace is for."""
-    given = 0  # parameters that have their arguments, from the first on …
-    named: set[str] = set()  # … and by name
-    while True:
-        if hasattr(function, "__func__"):  # a method of an object
-            given, function = given + 1, function.__func__
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        elif isinstance(function, partial):
-            given += len(function.args)
-            named.update(function.keywords)
-            function = function.func
-        elif isinstance(function, type):
-            given, function = given + 1, function.__init__  # type: ignore[misc]
-        elif hasattr(function, "__code__"):
-            break
-        else:  # a callable object, or one of C, which gets nothing
-            given, function = given + 1, type(function).__call__
-            if not hasattr(function, "__code__"):
-                return False
-    code = function.__code__
-    required = code.co_varnames[given : code.co_argcount - len(function.__defaults__ or ())]
-    return any(name not in named for name in required)
+    signature = signature_of(function)
+    return signature is not None and any(each.default is NOTHING for each in signature.parameters)

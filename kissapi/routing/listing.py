@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 class Row(NamedTuple):
     """One route, in words."""
 
-    method: str
+    method: str  # "WEBSOCKET" for what opens one
     path: str
+    name: str  # that `name=` has given it
     handler: str
     hooks: str
     router: str
+
+
+COLUMNS = tuple(name.upper() for name in Row._fields)
 
 
 def rows(router: Router) -> list[Row]:
@@ -37,14 +41,15 @@ def rows(router: Router) -> list[Row]:
     for route in router.routes():
         before, after = hook_names(route)
         hooks = ", ".join([*before, "…", *after]) if before or after else ""
-        handler = qualified_name(route.handler)
-        found.append(Row(route.method, route.path, handler, hooks, router_name(route.router)))
+        method = "WEBSOCKET" if hasattr(route.handler, "_websocket") else route.method
+        handler, router_of = qualified_name(route.handler), router_name(route.router)
+        found.append(Row(method, route.path, route.name or "", handler, hooks, router_of))
     return found
 
 
 def table(router: Router) -> str:
     """The rows as text, below a line that names the columns; empty columns are left out."""
-    lines: list[tuple[str, ...]] = [("METHOD", "PATH", "HANDLER", "HOOKS", "ROUTER"), *rows(router)]
+    lines: list[tuple[str, ...]] = [COLUMNS, *rows(router)]
     columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
     return "\n".join(

@@ -1,68 +1,31 @@
 """Path: the pattern a route is registered under, as segments.
 
-A segment is a literal or one parameter: `/users/{id}`, `{id:int}`, `{id:float}`, `{id:uuid}`, `{rest:path}`.
-Nothing here is a regular expression, so a literal needs no escaping and no path can be slow to match.
+A segment is a literal, or one parameter: `/users/{id}`, `{id:int}`, `{id:float}`, `{id:uuid}`, `{rest:path}`,
+or a type of `Router.converter`; or text with parameters in it: `{name}.txt`, see `kissapi.routing.pattern`.
+Nothing of a path is a regular expression, so a literal needs no escaping and no path can be slow to match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from kissapi.core import Fail
 from kissapi.http import uri
+from kissapi.http.nearest import did_you_mean
+from kissapi.routing.converters import TYPES
+from kissapi.routing.pattern import parameters, shape
 
 _PATH_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/")
 
 
-def _to_int(text: str) -> int | None:
-    digits = text[1:] if text[:1] == "-" else text
-    if not (digits.isascii() and digits.isdigit()):
-        return None  # int() would also take "+1", "1_000" and the digits of every script
-    try:
-        return int(text)
-    except ValueError:  # more digits than sys.set_int_max_str_digits allows
-        return None
-
-
-def _to_float(text: str) -> float | None:
-    if not set("0123456789.-").issuperset(text):
-        return None  # float() would also take "nan", "inf", "1e9" and "1_0"
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if abs(value) != float("inf") else None  # 400 digits are more than a float can say
-
-
-def _to_uuid(text: str) -> Any:
-    try:
-        from uuid import UUID
-    except ImportError:
-        from kissapi.compat.uuid import UUID  # type: ignore[assignment]
-    try:
-        value = UUID(text)
-    except ValueError:
-        return None
-    return value if str(value) == text.lower() else None  # UUID() would also take braces, and dashes anywhere
-
-
-def _to_str(text: str) -> str | None:
-    return uri.decode_segment(text) if text else None
-
-
-# What turns a segment, or the rest of a path, into a value; None says that it does not match.
-TYPES: dict[str, Callable[[str], Any]] = {
-    "str": _to_str,
-    "int": _to_int,
-    "float": _to_float,
-    "uuid": _to_uuid,
-    "path": uri.decode_segment,
-}
-
-
 class Segment(NamedTuple):
-    """`kind` is "literal" or a key of `TYPES`; `text` the literal or the parameter's name."""
+    """A literal, a parameter or a pattern, by its `kind`: "literal", a key of `TYPES`, or what has a brace.
+
+    `text` is the literal, the name of the parameter, or the pattern as it was written. `parameters_of` gives
+    the types and names of all parameters.
+    """
 
     kind: str
     text: str
@@ -90,9 +53,41 @@ def parse(path: str) -> tuple[Segment, ...]:
     return tuple(segments)
 
 
-def check_names(segments: list[Segment] | tuple[Segment, ...], path: str) -> None:
+def parameters_of(segments: Iterable[Segment]) -> list[tuple[str, str]]:
+    """(type, name) of each parameter of a path, in their order.
+
+    >>> parameters_of(parse("/{user}/v{major:int}"))
+    [('str', 'user'), ('int', 'major')]
+    """
+    return [each for kind, text in segments for each in parameters(kind, text)]
+
+
+def retyped(segments: Iterable[Segment], kinds: Mapping[str, str]) -> tuple[Segment, ...]:
+    """`segments` with types for parameters that have none, by name: `{"id": "int"}` makes `{id}` `{id:int}`.
+
+    >>> spell(retyped(parse("/{a}/v{b}.{c:int}"), {"b": "int", "c": "str"}))
+    '/{a}/v{b:int}.{c:int}'
+    """
+    found = []
+    for kind, text in segments:
+        if kind == "str":
+            kind = kinds.get(text, kind)
+        elif "{" in kind:
+            for name in kinds:
+                text = text.replace(f"{{{name}}}", as_written(name, kinds[name]))
+            kind = shape(text)
+        found.append(Segment(kind, text))
+    return tuple(found)
+
+
+def as_written(name: str, kind: str) -> str:
+    """A parameter as it is written: `{id}`, `{id:int}`."""
+    return f"{{{name}}}" if kind == "str" else f"{{{name}:{kind}}}"
+
+
+def check_names(segments: Iterable[Segment], path: str) -> None:
     """Raise `ValueError` if two parameters of `path` have one name."""
-    names = [segment.text for segment in segments if segment.kind != "literal"]
+    names = [name for _, name in parameters_of(segments)]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"parameter {name!r} is in {path!r} twice: give each a name of its own")
@@ -103,19 +98,48 @@ def _segment(part: str, path: str) -> Segment:
         raise ValueError(
             f"a parameter is written {{name}}, or {{name:path}} for the rest: {part!r} in {path!r}"
         )
-    if "{" not in part and "}" not in part:
-        try:
-            return Segment("literal", canonical_literal(part))
-        except Fail:
-            raise ValueError(f"in a path a % has two hexadecimal digits, or is %25: {path!r}") from None
-    name, colon, kind = part[1:-1].partition(":")
-    if part[0] != "{" or part[-1] != "}" or not name.isidentifier():
+    first, *others = re.split(r"\{([^{}]*)\}", part)  # text, parameter, text, …
+    inside, behind = others[::2], others[1::2]
+    pieces = [_literal(first, path)]
+    for each, text in zip(inside, behind, strict=True):
+        pieces += [_parameter(each, part, path), _literal(text, path)]
+    if not inside:
+        return Segment("literal", pieces[0])
+    if "" in behind[:-1]:
         raise ValueError(
-            f"a parameter is a whole segment, {{name}} or {{name:type}}: {part!r} in {path!r} is not"
+            f"where one parameter of {part!r} ends and the next begins cannot be told: "
+            f"put text between them, or a slash: {path!r}"
         )
+    whole = "".join(pieces)
+    if first or any(behind):
+        if any(kind == "path" for kind, _ in parameters("{}", whole)):
+            raise ValueError(
+                f"a {{name:path}} parameter takes the rest, so it has no text around it: {path!r}"
+            )
+        return Segment(shape(whole), whole)
+    ((kind, name),) = parameters("{}", whole)
+    return Segment(kind, name)
+
+
+def _literal(text: str, path: str) -> str:
+    if "{" in text or "}" in text:
+        raise ValueError(f"braces enclose a parameter, {{name}} or {{name:type}}, which {path!r} lacks")
+    try:
+        return canonical_literal(text)
+    except Fail:
+        raise ValueError(f"in a path a % has two hexadecimal digits, or is %25: {path!r}") from None
+
+
+def _parameter(text: str, part: str, path: str) -> str:
+    name, colon, kind = text.partition(":")
+    if not name.isidentifier():
+        raise ValueError(f"a parameter is a name, {{name}} or {{name:type}}: {{{text}}} in {path!r} is not")
     if colon and kind not in TYPES:
-        raise ValueError(f"unknown type {kind!r} in {path!r}: use {', '.join(TYPES)}")
-    return Segment(kind or "str", name)
+        raise ValueError(
+            f"unknown type {kind!r} in {path!r}: use {', '.join(TYPES)}, or make one before: "
+            f'Router.converter("{kind or "name"}", parse, format){did_you_mean(kind, TYPES)}'
+        )
+    return as_written(name, kind or "str")
 
 
 def canonical_literal(text: str) -> str:
@@ -130,5 +154,6 @@ def spell(segments: tuple[Segment, ...]) -> str:
     """The path that `segments` came from, for people: `/users/{id:int}`."""
     words = []
     for kind, text in segments:
-        words.append(text if kind == "literal" else f"{{{text}}}" if kind == "str" else f"{{{text}:{kind}}}")
+        plain = kind == "literal" or "{" in kind
+        words.append(text if plain else as_written(text, kind))
     return "/" + "/".join(words)

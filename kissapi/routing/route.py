@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kissapi.routing.hooks import RouteHooks
@@ -25,11 +26,29 @@ class Route(NamedTuple):
     stream: bool = False  # the handler starts at the end of the head, and takes the body as it comes
     max_body: int | None = None  # bytes, in place of the server's limit
     hooks: RouteHooks = RouteHooks()  # its own
+    # Metadata: no request looks at it.
+    name: str | None = None  # for `url_for`; without one, the name of the handler
+    tags: tuple[str, ...] = ()
+    summary: str | None = None
+    # By status: the type of the body, a description, or a `Fail`.
+    responses: Mapping[int, Any] = MappingProxyType({})
+    hidden: bool = False  # from what describes the app
+    mounted: int = 0  # how many of the segments are the prefix of its router
 
     @property
     def router(self) -> Hooks:
         """The router the route was registered with."""
         return self.chain[-1]
+
+    @property
+    def prefix(self) -> tuple[Segment, ...]:
+        """Where its router is mounted."""
+        return self.segments[: self.mounted]
+
+    @property
+    def is_alias(self) -> bool:
+        """Whether it is "/api", which reaches the "/" of a router at "/api" as "/api/" does."""
+        return 0 < self.mounted == len(self.segments)
 
     @property
     def path(self) -> str:

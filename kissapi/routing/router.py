@@ -7,15 +7,18 @@ starts, `Dispatch` compiles the router into a table.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from errno import EACCES
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.handlers import takes_bodies
 from kissapi.http.grammar import is_token
-from kissapi.http.limits import check_number
-from kissapi.routing.hooks import HandlerT, Hooks, RouteHooks, hook_list
+from kissapi.routing.converters import add_converter
+from kissapi.routing.fit import fitted
+from kissapi.routing.hooks import Handler, HandlerT, Hooks, WebSocketT
 from kissapi.routing.lifespan import Lifespan, Step
+from kissapi.routing.mounts import Mount, twins
+from kissapi.routing.options import AnyRouteOptions, RouteOptions, read_options
 from kissapi.routing.path import Segment, parse
 from kissapi.routing.route import Route, shape_of
 
@@ -23,23 +26,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
 _SLASH = (Segment("literal", ""),)  # the path "/"
-
-
-class RouteOptions(TypedDict, total=False):
-    """What a route may be registered with; see `Router.route`."""
-
-    stream: bool
-    max_body: int | None
-    before: Iterable[Callable[..., Any]]
-    after: Iterable[Callable[..., Any]]
-    around: Iterable[Callable[..., Any]]
-
-
-class Mount(NamedTuple):
-    """A router served below a prefix."""
-
-    segments: tuple[Segment, ...]
-    router: Router
 
 
 class Router(Hooks, Lifespan):
@@ -97,10 +83,13 @@ class Router(Hooks, Lifespan):
     ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for several methods: `@router.route("/cart", methods=["GET", "PUT"])`.
 
-        Methods are upper case, here and in requests. `options`: with `stream=True` the handler, an
+        Methods are upper case, here and in requests. The handler takes the request first, and what else it
+        names is bound by type: see `kissapi.routing.arguments`. `options`: with `stream=True` the handler, an
         `async def`, starts when the head of a request is complete, and takes the body as it comes:
         `req.stream()`. `max_body`, in bytes, takes the place of the server's limit. `before`, `after` and
-        `around` are lists of hooks of this route alone, inside those of its router.
+        `around` are lists of hooks of this route alone, inside those of its router. `name` is for
+        `req.url_for`. `tags`, `summary` and `responses`, what it may answer by status, describe it:
+        `responses={200: Order, 404: "no such order"}`; `hidden=True` leaves it out of descriptions.
 
             @router.post("/orders", before=[authenticate], max_body=10_000)
             async def order(req: Request) -> dict[str, int]:
@@ -108,55 +97,40 @@ class Router(Hooks, Lifespan):
         """
         if isinstance(methods, str) or not (names := [_method(name) for name in methods]):
             raise ValueError(f'methods is a list such as ["GET", "PUT"], not {methods!r}')
-        parse(path)  # so that a wrong path is reported where it stands
+        parse(path)  # so that what is wrong is reported where it stands
+        fields = read_options(options, RouteOptions)
 
         def register(handler: HandlerT) -> HandlerT:
             for name in names:
-                self._add(name, path, handler, **options)
+                self._add(name, path, handler, fields)
             return handler
 
         return register
 
-    def add_route(
-        self, method: str, path: str, handler: Callable[..., Any], **options: Unpack[RouteOptions]
-    ) -> None:
+    def add_route(self, method: str, path: str, handler: Handler, **options: Unpack[RouteOptions]) -> None:
         """Register `handler` for `method` on `path`; `options` are those of `route`.
 
         Of two for both the last one wins, with a warning. Raises `TypeError` for a handler or a hook that
         cannot be called, or takes no body as it comes though `stream=True` says so; `ValueError` for a path
         of a wrong form; `RuntimeError` while a server runs: routes are compiled when it starts.
         """
-        self._add(_method(method), path, handler, **options)
+        self._add(_method(method), path, handler, read_options(options, RouteOptions))
 
-    def _add(
-        self,
-        method: str,
-        path: str,
-        handler: Callable[..., Any],
-        *,
-        stream: bool = False,
-        max_body: int | None = None,
-        before: Iterable[Callable[..., Any]] = (),
-        after: Iterable[Callable[..., Any]] = (),
-        around: Iterable[Callable[..., Any]] = (),
-    ) -> None:
+    def _add(self, method: str, path: str, handler: Callable[..., Any], fields: Mapping[str, Any]) -> None:
         self._check_open()
-        if max_body is not None:
-            check_number("max_body", max_body, 0)
         if not callable(handler):
             raise TypeError(f"the handler of {method} {path} is {handler!r}, which cannot be called")
-        if stream and (hasattr(handler, "_websocket") or not takes_bodies(handler)):
+        if fields.get("stream") and (hasattr(handler, "_websocket") or not takes_bodies(handler)):
             raise TypeError(
                 f"the handler of {method} {path} is no `async def`, and no other takes a body as it comes: "
                 "make it one, or register it without stream=True"
             )
-        hooks = RouteHooks(*map(hook_list, ("before", "after", "around"), (before, after, around)))
-        segments = parse(path)
-        key = method, shape_of(segments)
+        route = fitted(Route(method, parse(path), handler, (self,), **fields))
+        key = method, shape_of(route.segments)
         if key in self._entries:
             warnings.warn(f"{method} {path} is registered twice; the last one wins", stacklevel=3)
             del self._entries[key]  # so that the new one stands last
-        self._entries[key] = Route(method, segments, handler, (self,), stream, max_body, hooks)
+        self._entries[key] = route
 
     def websocket(
         self,
@@ -168,10 +142,8 @@ class Router(Hooks, Lifespan):
         ping_interval: float | None = 20.0,
         ping_timeout: float = 20.0,
         compress: bool = True,
-        before: Iterable[Callable[..., Any]] = (),
-        after: Iterable[Callable[..., Any]] = (),
-        around: Iterable[Callable[..., Any]] = (),
-    ) -> Callable[[HandlerT], HandlerT]:
+        **options: Unpack[AnyRouteOptions],
+    ) -> Callable[[WebSocketT], WebSocketT]:
         """Register a handler for the clients that open a WebSocket on `path` (RFC 6455). It needs wsproto.
 
         Pages of the same host may connect, and clients that are no browsers; `origins` names others instead:
@@ -179,7 +151,7 @@ class Router(Hooks, Lifespan):
         taken. A message may have `max_message` bytes, when inflated if it was compressed, which `compress`
         allows. A client that is silent for `ping_interval` seconds gets a ping (None: never), and is cut
         off after `ping_timeout` more seconds of silence. Before hooks run, and may refuse with `Fail`; after
-        and around hooks get the 101; `before`, `after` and `around` are hooks of this route alone. Raises
+        and around hooks get the 101; `options` are those of `route` but for `stream` and `max_body`. Raises
         `ImportError` without wsproto, `TypeError` for a handler that is no `async def`, `ValueError` for a
         setting that makes no sense.
 
@@ -191,6 +163,7 @@ class Router(Hooks, Lifespan):
         from kissapi.extras.websocket import upgrader
 
         parse(path)
+        fields = read_options(options, AnyRouteOptions)
         make = upgrader(
             origins=origins,
             subprotocols=subprotocols,
@@ -200,11 +173,23 @@ class Router(Hooks, Lifespan):
             compress=compress,
         )
 
-        def register(handler: HandlerT) -> HandlerT:
-            self._add("GET", path, make(handler), before=before, after=after, around=around)
+        def register(handler: WebSocketT) -> WebSocketT:
+            self._add("GET", path, make(handler), fields)
             return handler
 
         return register
+
+    @staticmethod
+    def converter(name: str, parse: Callable[[str], Any], format: Callable[[Any], str] = str) -> None:  # noqa: A002
+        """Make `name` a type of parameters, for all routers: `{day:date}`, in paths registered after it.
+
+        `parse` gives the value of a parameter, from its decoded text, which is never empty; None or a
+        `ValueError` says that the path does not match, so that another route is tried. `format` gives the
+        text of a value, for `url_for`. Raises `ValueError` for the name of another converter, or no name.
+
+            Router.converter("date", date.fromisoformat, date.isoformat)
+        """
+        add_converter(name, parse, format)
 
     def mount(self, prefix: str, router: Router) -> None:
         """Serve `router` below `prefix`, which may have parameters; `root[prefix] = router` does the same.
@@ -224,6 +209,8 @@ class Router(Hooks, Lifespan):
         if router is self or self in router.below():
             raise ValueError(f"mounting at {prefix!r} would put a router inside itself")
         entry = Mount(segments, router)
+        for twin in () if entry in self._entries else twins(self._entries, entry):
+            warnings.warn(f"{twin} is there twice; the last one wins", stacklevel=2)
         self._entries[entry] = entry
 
     __setitem__ = mount
@@ -247,9 +234,19 @@ class Router(Hooks, Lifespan):
             if isinstance(entry, Mount):
                 yield from entry.router._walk(segments, (*chain, entry.router))
                 continue
-            yield entry._replace(segments=segments, chain=chain)
-            if prefix and entry.segments == _SLASH:
-                yield entry._replace(segments=prefix, chain=chain)  # "/api" as well as "/api/"
+            route = fitted(entry._replace(segments=segments, chain=chain, mounted=len(prefix)))
+            yield route
+            if prefix and entry.segments == _SLASH:  # "/api" as well as "/api/"
+                yield route._replace(segments=route.segments[:-1])
+
+    def url_for(self, name: str | Callable[..., Any], /, **values: Any) -> str:
+        """The path of the route `name` below this router; see `Request.url_for`, which knows the prefix, too.
+
+        router.url_for("user", id=7)  # "/users/7"
+        """
+        from kissapi.routing.names import Names
+
+        return Names(self.routes()).url_for(name, values)
 
     def below(self) -> Iterator[Router]:
         """The routers mounted here, those mounted in them included; one that stands twice comes twice."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from kissapi.http.nearest import did_you_mean
+
 Factory = Callable[[], Any]
 
 BACKENDS = ("asyncio", "selectors")
@@ -70,16 +72,6 @@ def wrong_name(what: str, given: object, names: Iterable[str]) -> str:
     """The message for a name that is none of `names`, with the nearest of them."""
     *others, last = (f'"{name}"' for name in names)
     return f"{what} must be {', '.join(others)} or {last}, not {given!r}{did_you_mean(given, names)}"
-
-
-def did_you_mean(given: object, names: Iterable[str]) -> str:
-    """A question for the end of a message: the name that is nearest to `given`, if one is near."""
-    try:
-        from difflib import get_close_matches  # only where a mistake is told
-    except ImportError:  # a small Python
-        return ""
-    near = get_close_matches(str(given), [*names], n=1)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 def _uvloop_factory() -> Factory:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kissapi.backends.spawn import current
 from kissapi.backends.threads import copy_context
-from kissapi.http.roster import CLEANUP
+from kissapi.http.roster import CLEANUP, name_of
 from kissapi.routing.lifespan import Step, takes_app
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Life:
                     asked = backend.cancelling()  # this task was cancelled, not what the function waited for
                     first = first or error
                     continue
-                service.log.error(f"{kind}: {function!r} failed", error)
+                service.log.error(f"{kind}: {name_of(function)} failed", error)
                 if isinstance(error, (SystemExit, KeyboardInterrupt)):
                     first = first or error
         return first
@@ -102,7 +102,9 @@ class Life:
         try:
             await anext(generator)
         except StopAsyncIteration:
-            raise RuntimeError(f"{function!r} has ended without a yield: a lifespan yields once") from None
+            raise RuntimeError(
+                f"{name_of(function)} has ended without a yield: a lifespan yields once"
+            ) from None
         self._opened[step] = generator
 
     async def _close(self, step: Step) -> None:
@@ -112,7 +114,7 @@ class Life:
         except StopAsyncIteration:
             return
         await generator.aclose()
-        raise RuntimeError(f"{step.function!r} yields twice: a lifespan yields once")
+        raise RuntimeError(f"{name_of(step.function)} yields twice: a lifespan yields once")
 
     def _end_of(self, step: Step) -> Callable[[], Any]:
         return lambda: self._close(step) if step.kind == "lifespan" else self._call(step.function)

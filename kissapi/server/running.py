@@ -130,6 +130,7 @@ class Running:
         threads.limit = settings.limits.max_threads
         listening = self.listening = self.listening or bind(settings, self._claim)
         service: Service | None = None
+        settings.router.count_servers(1)  # what is registered from here on would not be served
         try:
             # With several loops, this one only accepts; its service has no connections, and the app no life.
             service, adopt = self._make_service(loop)
@@ -143,13 +144,13 @@ class Running:
             await life.start()
         except BaseException:
             self._starting = False
+            settings.router.count_servers(-1)
             listening.abandon()
             if service is not None:
                 if self._life is not None:  # what was opened is closed; why it could not start is what counts
                     await self._life.stop()
                 service.log.finish()
             raise
-        settings.router.count_servers(1)
         self.clients = clients
         self.listeners = [
             Listener(sock, loop, adopt, self._has_room, service.log.warning) for sock in listening.all

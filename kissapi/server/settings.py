@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 from kissapi import log as logs
 from kissapi.http.json_library import JsonLibrary
 from kissapi.http.limits import Limits, check_number
+from kissapi.http.nearest import did_you_mean
 from kissapi.http.parser import HttpParser
 from kissapi.http.request import Request
 from kissapi.http.server_headers import ServerHeaders
 from kissapi.net.address import Address, parse_address
 from kissapi.routing.router import Router
-from kissapi.server.event_loop import Factory, choose, did_you_mean
+from kissapi.server.event_loop import Factory, choose
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -160,7 +161,7 @@ class Setting(Generic[ValueT]):
 
 def _check_place(host: object, port: Any, bind: str | Iterable[str] | None) -> dict[str, Any]:
     if host is not None and not isinstance(host, str):
-        raise TypeError(f"host must be a string, not {host!r}; a port has a name: Server(port=8000)")
+        raise TypeError(f"host must be a string, not {host!r}; give a port, a router by name: port=8000")
     check_number("port", port, 0, 65535)
     addresses: tuple[Address, ...] = (Address(host, port),)
     if bind is not None:

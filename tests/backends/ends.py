@@ -76,11 +76,11 @@ class UntilTheEnd:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self._finished = False
+        self.finished = False
 
     def feed_data(self, data: bytes) -> None:
         self.request.body += data
 
     def feed_eof(self) -> None:
         self.request.method = "SAY"
-        self._finished = True
+        self.finished = True

@@ -135,6 +135,27 @@ def test_a_gather_that_is_cancelled_cancels_all(run: Run) -> None:
     assert run(case) == ["a", "b"]
 
 
+def test_a_gather_that_is_cancelled_waits_for_what_it_cancels(run: Run) -> None:
+    async def case() -> list[str]:
+        said: list[str] = []
+
+        async def child(name: str) -> None:
+            try:
+                await sleep(60)
+            finally:
+                await sleep(0.01)  # a connection is given back
+                said.append(name)
+
+        try:
+            async with timeout(0.01):
+                await gather(child("a"), child("b"), return_exceptions=True)
+        except TimeoutError:
+            said.append("over")
+        return said
+
+    assert run(case) == ["a", "b", "over"]
+
+
 def test_one_that_was_cancelled_before_it_began_leaves_no_warning(run: Run) -> None:
     async def case() -> None:
         task = start(slow(1))

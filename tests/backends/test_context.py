@@ -10,6 +10,7 @@ import threading
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -106,17 +107,17 @@ def app() -> App:
     }
     for kind, result in kinds.items():
 
-        async def on_loop(req: Request, result: Any = result) -> Any:
+        async def on_loop(req: Request, result: Any) -> Any:
             prepare(req)
             await sleep(0)
             return result()
 
-        def in_thread(req: Request, result: Any = result) -> Any:
+        def in_thread(req: Request, result: Any) -> Any:
             prepare(req)
             return result()
 
-        router.get(f"/async/{kind}")(on_loop)
-        router.get(f"/plain/{kind}")(in_thread)
+        router.get(f"/async/{kind}")(partial(on_loop, result=result))
+        router.get(f"/plain/{kind}")(partial(in_thread, result=result))
 
     @router.get("/fails/{where}")
     async def fails(req: Request) -> Any:

@@ -12,7 +12,8 @@ python -m tests.bench [--quick] [--rounds 5] [--seconds 2] [--names bare,kissapi
     server.py   starts a candidate on a core of its own, asks it, ends it
     load.py     what is asked of it, by wrk on another core
     run.py      the rounds, interleaved, and the figures they give
-    table.py    Markdown, and pictures if matplotlib is there
+    table.py    Markdown
+    picture.py  bars as SVG
     machine.py  where it was measured
     peers/      the apps
 """

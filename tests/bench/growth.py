@@ -124,7 +124,7 @@ def tables(figures: Figures) -> list[Table]:
     head = ["what grows", "to"]
     for loop in LOOPS:
         head += [f"{loop}, µs", "ns for one of them"]
-    lines, pictures = [], {}
+    lines = []
     for what, sizes in GROWTH.items():
         for index, size in enumerate(sizes):
             line = [what, f"{size:,}"]
@@ -138,14 +138,8 @@ def tables(figures: Figures) -> list[Table]:
             steps = [slope(figures, f"growth/{loop}/{what}", sizes[index - 1], size) for loop in LOOPS]
             known = [step for step in steps if step is not None]
             lines.append([*line, f"{round(max(known), 2) + 0.0:.2f}" if index and known else ""])
-    for what, sizes in GROWTH.items():
-        keys = {size: f"growth/{LOOPS[0]}/{what}/{size}" for size in sizes}
-        points = [(float(size), figures.median(key)) for size, key in keys.items() if key in figures]
-        if points:
-            pictures[what] = points
     note = "Processor time of the server for one request. Slope of the last step: 0 is flat, 1 is linear."
-    axes = ("how many", "µs of CPU for one request, asyncio")
-    return [Table("Growth", [*head, "slope"], lines, note, lines=pictures, axes=axes)]
+    return [Table("Growth", [*head, "slope"], lines, note)]
 
 
 def slope(figures: Figures, key: str, before: int, size: int) -> float | None:

@@ -95,7 +95,7 @@ def _table(figures: Figures, parser: str) -> Table:
             bars[f"{loop}: {rung}"] = figures.median(f"{key} µs")
         lines.append([*line, count(parser, rung)])
     note = "Calls: Python's + C's for one request, exact. µs: the server's processor time for it."
-    return Table(f"Ladder, {parser}", head, lines, note, bars, axes=("µs of CPU for one request", ""))
+    return Table(f"Ladder, {parser}", head, lines, note, bars, "µs of CPU for one request")
 
 
 def count(parser: str, rung: str) -> str:

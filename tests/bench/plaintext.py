@@ -118,7 +118,7 @@ def _table(figures: Figures, title: str, keys: list[str], note: str = "") -> Tab
             ]
         )
     bars = {key.removeprefix("peers/"): figures.median(key) for key in keys}
-    return Table(title, head, lines, note, bars, axes=("requests/s", ""))
+    return Table(title, head, lines, note, bars, "requests/s")
 
 
 def names_of_peers() -> set[str]:

@@ -87,4 +87,4 @@ def tables(figures: Figures) -> list[Table]:
         for loop in LOOPS
         if f"work/{loop}/{name}" in figures
     }
-    return [Table("Work", head, lines, note, bars, axes=("requests/s", ""))]
+    return [Table("Work", head, lines, note, bars, "requests/s")]

@@ -281,7 +281,10 @@ def test_a_flag_is_called_as_the_argument_that_it_gives() -> None:
         (["--max-body=1X"], "argument --max-body: a number, or one such as 64K, 16M, 1G, not '1X'"),
         (["--max-threads=0"], "--max-threads must be a whole number, at least 1, not 0"),
         (["--idle-timeout=-1"], "--idle-timeout must be seconds, at least 0, not -1.0"),
-        (["--por=1"], "unrecognized arguments: --por=1"),
+        (["--por=1"], "unrecognized arguments: --por=1: did you mean --port?"),
+        (["--prot", "1"], "unrecognized arguments: --prot 1: did you mean --port?"),
+        (["--zzz=1"], "unrecognized arguments: --zzz=1"),
+        (["more"], "unrecognized arguments: more"),
     ],
 )
 def test_wrong_usage(capsys: Capture, words: list[str], said: str) -> None:
@@ -402,6 +405,7 @@ router["/x"] = sub
     assert main(["check", "messy:router"]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "messy.py:7: GET /a is registered twice; the last one wins",
+        "messy.py:16: GET /x/a is there twice; the last one wins",
         "GET /n/{value:int} (messy.two) is never reached: GET /n/{value:float} (messy.one) comes first",
         "CONNECT /c (messy.one) is never reached: such a request is answered with 501",
         "GET /x/a (messy.one) is never reached: GET /x/a (messy.two) comes first",

@@ -76,7 +76,7 @@ class LineParser(Parser):
             raise Fail(413, "a line may have 100 bytes")
         if end:
             self.request.path = "/" + line.decode().replace(" ", "/")
-            self._finished = True
+            self.finished = True
 
 
 def encode_line(connection: Connection, request: Request, result: Any) -> Any:
@@ -97,7 +97,7 @@ class HttpParser(Parser):
         self.request = request
         self.held = b""
         self.size = -1
-        self._finished = False
+        self.finished = False
         self.keeps = True
         return self
 
@@ -118,7 +118,7 @@ class HttpParser(Parser):
         if len(self.held) >= self.size:
             self.request.body = self.held[: self.size]
             self.unread = self.held[self.size :]
-            self._finished = True
+            self.finished = True
 
     def should_keep_alive(self) -> bool:
         return self.keeps

@@ -10,7 +10,19 @@ import pytest
 
 from kissapi.backends.tasks import Task
 from kissapi.backends.threads import copy_context
-from kissapi.core import BUSY, CLOSED, CLOSING, IDLE, LEGAL, SENT, STREAMING, Connection, Request, Service
+from kissapi.core import (
+    BUSY,
+    CLOSED,
+    CLOSING,
+    IDLE,
+    LEGAL,
+    SENT,
+    STREAMING,
+    Connection,
+    Fail,
+    Request,
+    Service,
+)
 from kissapi.core.connection import BATCH, TURN
 from kissapi.extras.testing.loop import FakeLoop
 from tests.core.protocols import LineParser, Route, Table, encode_line
@@ -221,6 +233,23 @@ def test_a_client_that_pipelines_lets_others_have_a_turn() -> None:
     assert order.index("others") < 5
     assert order.count("ours") == 10
     assert lines.transport.reading
+
+
+def test_a_parser_that_refuses_a_whole_message_keeps_its_connection() -> None:
+    class Choosy(LineParser):
+        def feed_data(self, data: bytes) -> None:
+            super().feed_data(data)
+            if self.request.path == "/no":
+                raise Fail(403, "no")
+
+    async def one(request: Request) -> str:
+        return "1"
+
+    lines = Lines(one=one)
+    lines.service.make_parser = Choosy
+    lines.send(b"one\nno\non").send(b"e\nno\n")
+    assert lines.got == b"200 1\n403 no\n" * 2
+    assert (lines.connection.state, lines.connection.close_after) == (IDLE, False)
 
 
 def test_a_state_that_may_not_follow_is_a_mistake() -> None:

@@ -13,7 +13,7 @@ FOLDER = Path(core.__file__).parent
 SOURCES = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.py")}
 
 # The aim is 300. What stands between is in README, "Development". Raising it needs a reason in the commit.
-MOST = 446
+MOST = 447
 
 
 def test_it_stays_small() -> None:

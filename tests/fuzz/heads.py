@@ -190,7 +190,7 @@ def takes_the_fast_road(data: bytes) -> bool:
 
     watched = Watched(request := Request())
     watched.feed_data(data)
-    return not asked and bool(watched._finished) and request.method == "GET"
+    return not asked and bool(watched.finished) and request.method == "GET"
 
 
 def main() -> int:

@@ -46,7 +46,7 @@ def read(parser_class: Any, chunks: list[bytes], limits: Limits | None = None) -
                 parser.feed_data(data)
             except Fail as fail:
                 return Outcome(messages, fail.status), fed
-            if not parser._finished:
+            if not parser.finished:
                 break
             data = parser.unread
             end = fed - len(data)

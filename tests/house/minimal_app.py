@@ -10,6 +10,13 @@ from typing import Any
 
 import kissapi
 from kissapi import Fail, Request, Router, Server
+from kissapi.extras.auth import basic
+from kissapi.extras.compress import compress
+from kissapi.extras.etag import etag
+from kissapi.extras.health import health
+from kissapi.extras.openapi import openapi
+from kissapi.extras.ratelimit import ratelimit
+from kissapi.extras.request_id import request_id
 
 root = Router()
 
@@ -66,6 +73,11 @@ async def spawned(req: Request) -> str:
 @root.get("/double/{n:int}")
 async def double(req: Request) -> Any:
     return {"double": req.params["n"] * 2}
+
+
+@root.get("/typed/{id}")
+def typed(req: Request, id: int, *, limit: int = 10, on: bool = False) -> Any:  # noqa: A002
+    return [id, limit, on]
 
 
 @root.get("/search")
@@ -128,10 +140,26 @@ async def item(req: Request) -> Any:
     return {"id": req.params["id"]}
 
 
+# What extras do without a package.
+covered = Router()
+root["/covered"] = covered
+root.mount("/", health())
+root.mount("/", openapi(root, title="Small", version="1"))
+for hook in (
+    request_id(trust=True), compress(minimum=10), etag(), ratelimit("2/hour"), basic({"ann": "pear"})
+):  # fmt: skip
+    covered.around(hook)
+
+
+@covered.get("/")
+async def guarded(req: Request) -> str:
+    return f"{req.user} {req.id} " * 10
+
+
 class MyParser:
     def __init__(self, request: Any) -> None:
         self.request = request
-        self._finished = False
+        self.finished = False
         self._buffer = b""
 
     def feed_data(self, data: bytes) -> None:
@@ -142,7 +170,7 @@ class MyParser:
             command, path = lines[0].split(b" ", 1)
             self.request.method = command.decode()
             self.request.path = path.decode()
-            self._finished = True
+            self.finished = True
 
 
 custom = Router()

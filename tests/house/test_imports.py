@@ -46,8 +46,9 @@ DOORS: dict[str, str] = {
     "httptools": "kissapi.http.parser kissapi.http.pure",  # pure: the stand-in, asked for by name
     "json": "kissapi.http.json_codec",
     "multipart": "kissapi.http.multipart",
-    "msgspec": "kissapi.http.json_values",
-    "uuid": "kissapi.routing.path",
+    "msgspec": "kissapi.http.json_values kissapi.routing.bodies",
+    "pydantic": "kissapi.routing.bodies",
+    "uuid": "kissapi.routing.converters",
     "contextvars": "kissapi.backends.threads",
     "queue": "kissapi.backends.threads",
     "colorama": "kissapi.log.terminal",

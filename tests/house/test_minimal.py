@@ -6,6 +6,7 @@ its tests are skipped with the reason, and the blocker stands in.
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import importlib.util
 import json
@@ -124,6 +125,14 @@ def test_parameters(client: http.client.HTTPConnection) -> None:
     assert answer_to(client, "/search?q=a+b&n=1&q=2") == (200, '{"q": "a b", "n": "1"}')
 
 
+def test_arguments_by_type(client: http.client.HTTPConnection) -> None:
+    assert answer_to(client, "/typed/7?limit=3&on=yes") == (200, "[7, 3, true]")
+    assert answer_to(client, "/typed/x")[0] == 404
+    status, body = answer_to(client, "/typed/7?limit=x")
+    detail = "must be a whole number, not 'x'"
+    assert (status, json.loads(body)["errors"]) == (422, [{"parameter": "limit", "detail": detail}])
+
+
 def test_not_found_and_method_not_allowed(client: http.client.HTTPConnection) -> None:
     assert answer_to(client, "/nowhere")[0] == 404
     client.request("DELETE", "/")
@@ -138,6 +147,26 @@ def test_sub_router_and_hooks(client: http.client.HTTPConnection) -> None:
     assert (status, json.loads(body)) == (200, {"data": {"id": "7"}})
     status, body = answer_to(client, "/api/v1/items/7")
     assert (status, json.loads(body)) == (401, {"error": "no token"})
+
+
+def test_extras(client: http.client.HTTPConnection) -> None:
+    assert answer_to(client, "/-/ready") == (200, '{"status": "ready", "checks": {}}')
+    ask = {"Authorization": "Basic YW5uOnBlYXI=", "Accept-Encoding": "gzip", "X-Request-Id": "one"}
+    client.request("GET", "/covered/", headers=ask)
+    answer = client.getresponse()
+    assert gzip.decompress(answer.read()) == b"ann one " * 10
+    assert (answer.headers["x-request-id"], answer.headers["ratelimit"]) == ("one", '"2/hour";r=1;t=3600')
+    assert answer_to(client, "/covered/", headers={**ask, "If-None-Match": answer.headers["etag"]})[0] == 304
+    assert answer_to(client, "/covered/", headers=ask)[0] == 429
+
+
+def test_openapi(client: http.client.HTTPConnection) -> None:
+    status, body = answer_to(client, "/openapi.json")
+    found = json.loads(body)
+    assert (status, found["info"]) == (200, {"title": "Small", "version": "1"})
+    assert found["paths"]["/covered"]["get"]["security"] == [{"basic": []}]
+    status, page = answer_to(client, "/docs")
+    assert (status, page.startswith("<!doctype html>")) == (200, True)
 
 
 def test_fail(client: http.client.HTTPConnection) -> None:

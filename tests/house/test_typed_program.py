@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from tests.house import typed_program
+from tests.places import ROOT
 from tests.wire import Wire
 
 
@@ -27,10 +30,21 @@ def test_it_runs(backend: Any) -> None:
         assert first.startswith("user=ann; Expires=")
         assert second == "guest=; Max-Age=0; Path=/login; SameSite=Lax; HttpOnly"
         assert client.get("/page").text == "<p>page"
+        order = client.post("/orders/7?rush=yes", json={"kind": "pear"})
+        assert order.json == {"kind": "pear", "count": 9}
+        assert client.get("/orders?kind=a&kind=b").json == ["a", "b", "nobody"]
+        assert client.post("/images", files={"image": b"png"}).json == 3
         assert client.get("/ticks").text == "tick"
         assert client.get("/lines").text == "line"
         assert json.loads(client.get("/events").text.split("data: ")[1]) == {"n": 5}
     assert client.service.app.stock == {}
+
+
+def test_mypy_finds_its_mistakes_and_no_others() -> None:
+    pytest.importorskip("mypy")
+    command = [sys.executable, "-m", "mypy", "--cache-dir", "build/mypy", "-m", typed_program.__name__]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_parser_of_its_own() -> None:

@@ -42,5 +42,5 @@ def test_an_app_sees_the_value_and_the_tabs_within_it() -> None:
             parser = parser_class(request)
             for chunk in chunks:
                 parser.feed_data(chunk)
-            assert parser._finished
+            assert parser.finished
             assert (request.headers["x"], request.headers["transfer-encoding"]) == ("a\tb", "chunked")

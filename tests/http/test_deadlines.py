@@ -46,7 +46,7 @@ def test_a_blank_line_after_a_body_does_not_start_the_clock_of_the_next_head(par
 
 def test_a_parser_that_has_failed_is_asked_nothing_more() -> None:
     class Failing:
-        _finished = False
+        finished = False
 
         def __init__(self, request: Request) -> None:
             pass

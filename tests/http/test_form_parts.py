@@ -121,6 +121,14 @@ def test_a_part_is_taken_once(tmp_path: Path) -> None:
     assert "the part 'a' has been taken already" in "\n".join(client.log)
 
 
+def test_a_device_survives_a_client_that_leaves(tmp_path: Path) -> None:
+    (tmp_path / "f.bin").symlink_to("/dev/null")
+    client = Client(app(tmp_path, []))
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    assert client.post("/save", body=FORM[:-100], headers=kind).status == 400
+    assert (tmp_path / "f.bin").is_symlink()
+
+
 def test_where_it_cannot_be_saved_is_an_error_and_no_file_is_left(tmp_path: Path) -> None:
     client = Client(app(tmp_path / "none", []))
     assert client.post("/save", files={"a": ("a", b"x")}).status == 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import random
 import sys
@@ -277,9 +278,10 @@ def test_limits(limits: dict[str, int], status: int, says: str, path: str, parse
         [(answered, _, text)] = parse_answers(wire.received)
         assert (answered, says in text.decode()) == (status, True), text
     if "max_parts" not in limits:
-        body = message(b"name=ann&longer=longer&" + b"x=y&" * 10, kind="application/x-www-form-urlencoded")
-        [(answered, _, text)] = parse_answers(Wire(router, parser_class, **limits).send(body).received)
-        assert (answered, says in text.decode()) == (status, True), text
+        for fields in (b"name=ann&longer=longer&", b"name=%C3%A9%C3%A9%C3%A9&longer=1&" + b"x" * 20 + b"&"):
+            body = message(fields + b"x=y&" * 10, kind="application/x-www-form-urlencoded")
+            [(answered, _, text)] = parse_answers(Wire(router, parser_class, **limits).send(body).received)
+            assert (answered, says in text.decode()) == (status, True), text
 
 
 NAMES = [
@@ -308,6 +310,50 @@ def test_a_file_name_is_safe(name: str, safe: str) -> None:
     assert safe_name(name) == safe
     assert safe_name(safe) == safe
     assert len(safe.encode()) <= 200
+
+
+DISPOSITIONS = [
+    ("; filename*=utf-8''%e2%82%ac.txt", "€.txt"),
+    ("; filename=\"x\"; filename*=UTF-8'en'a%20b", "a b"),
+    ("; filename*=utf-8''..%2f..%2fetc%2fpasswd", "passwd"),
+    ("; filename*=utf-8''%0d%0aSet-Cookie%3a", "__Set-Cookie_"),
+]
+
+
+@pytest.mark.parametrize("path", ["/form", "/parts"])
+@pytest.mark.parametrize(("more", "name"), DISPOSITIONS)
+def test_a_name_in_the_way_of_old_libraries_makes_a_file(more: str, name: str, path: str) -> None:
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    body = part('"image"', "PNG", more) + b"--b--"
+    answer = Client(router).post(path, body=body, headers=kind).json
+    assert answer == {"form": {}, "files": {"image": [[name, "application/octet-stream", 3, "PNG"]]}}
+    answer = Client(router).post(path, body=body.replace(more[-3:].encode(), b"%ff"), headers=kind)
+    assert (answer.status, answer.text) == (400, "Bad Request: the name of the file 'image' is not UTF-8")
+
+
+def test_the_answer_to_a_fault_has_no_innards() -> None:
+    body = part('"é"', "x").replace("é".encode(), b"\xe9") + b"--b--"
+    answer = Client(router).post(
+        "/form", body=body, headers={"content-type": "multipart/form-data; boundary=b"}
+    )
+    fault = "the body is no multipart/form-data: Segment header failed to decode"
+    assert (answer.status, answer.text) == (400, f"Bad Request: {fault}")
+
+
+def test_half_a_file_is_removed_and_a_device_is_not(tmp_path: Path) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():
+                raise OSError("the disk is gone")
+            return super().read(size)
+
+    file = File("a", "text/plain", Broken(bytes(SPOOL + 1)), SPOOL + 1)
+    device = tmp_path / "null"
+    device.symlink_to("/dev/null")
+    for path in (tmp_path / "a", device):
+        with pytest.raises(OSError, match="the disk is gone"):
+            file.save(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["null"]
 
 
 def test_a_large_file_is_not_copied(tmp_path: Path) -> None:

@@ -162,6 +162,8 @@ GOOD = [
     ("7", int, 7),
     ("-7", int, -7),
     ("1.5", float, 1.5),
+    ("-.5E+3", float, -500.0),
+    ("7", float, 7.0),
     ("On", bool, True),
     ("0", bool, False),
     (KEY, UUID, UUID(KEY)),
@@ -178,6 +180,15 @@ BAD = [
     ("9" * 5000, int),
     ("1.5", int),
     ("inf", float),
+    ("1e999", float),
+    ("1_0", float),
+    (" 1", float),
+    ("٣", float),
+    ("1e", float),
+    (".", float),
+    ("1_0", Decimal),
+    ("NaN", Decimal),
+    ("Infinity", Decimal),
     ("NaN", float),
     ("2", bool),
     ("x", UUID),
@@ -199,7 +210,7 @@ def test_text_that_is_not_of_the_type(text: str, kind: Any) -> None:
     with pytest.raises(Fail, match="'x' of the query must be ") as caught:
         Query({"x": text}).get("x", None, kind)
     assert caught.value.status == 400
-    assert len(caught.value.data) < 120
+    assert len(caught.value.data) < 160
 
 
 @pytest.mark.parametrize(
@@ -207,6 +218,7 @@ def test_text_that_is_not_of_the_type(text: str, kind: Any) -> None:
     [
         (7, int, True),
         (7, float, True),
+        (10**400, float, False),
         (True, int, False),
         (True, float, False),
         ("7", int, True),
@@ -230,6 +242,21 @@ def test_a_value_of_json_has_a_type(value: Any, kind: Any, good: bool) -> None:
         with pytest.raises(Fail) as caught:
             given.get("x", None, kind)
         assert caught.value.status == 400
+
+
+def test_a_number_of_json_is_the_decimal_that_was_written() -> None:
+    assert JsonObject({"x": 0.1}).get("x", None, Decimal) == Decimal("0.1")
+    assert JsonObject({"x": 7}).get("x", None, Decimal) == Decimal(7)
+
+
+def test_a_function_says_why() -> None:
+    def even(text: str) -> int:
+        if int(text) % 2:
+            raise ValueError("it is odd")
+        return int(text)
+
+    with pytest.raises(Fail, match=r"^400 \"'x' of the query must be valid, not '3': it is odd\"$"):
+        Query({"x": "3"}).get("x", None, even)
 
 
 def test_a_bug_of_a_converter_is_a_bug() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -93,10 +94,10 @@ def test_a_handler_returns_it() -> None:
             continue
         router = Router()
 
-        @router.get("/")
-        async def show(req: Request, value: Any = value) -> Any:
+        async def show(req: Request, value: Any) -> Any:
             return value
 
+        router.get("/")(partial(show, value=value))
         status, fields, body = fetch(router, "/")
         assert (status, fields["content-type"], json.loads(body)) == (200, "application/json", plain)
 
@@ -157,6 +158,8 @@ BAD = [
     ({"a": {1: float("nan")}}, ValueError, 'result["a"][1]: Out of range'),
     ([1, {2j}], TypeError, "result[1][0]: complex is not JSON"),
     ([Item], TypeError, "result[0]: type is not JSON"),
+    ({'a\n"b': 1j}, TypeError, "result['a\\n\"b']: complex"),
+    ({"x" * 1000: 1j}, TypeError, f'result["{"x" * 59}…]: complex'),
 ]
 
 

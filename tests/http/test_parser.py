@@ -65,7 +65,7 @@ class LineParser:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self._finished = False
+        self.finished = False
         self._line = b""
 
     def feed_data(self, data: bytes) -> None:
@@ -76,7 +76,7 @@ class LineParser:
         if line == b"teapot":
             raise Fail(418, "no coffee")
         self.request.method, self.request.path = "GET", line.decode()
-        self._finished = True
+        self.finished = True
 
     def feed_eof(self) -> None:
         if self._line:
@@ -191,7 +191,7 @@ def test_what_a_parser_raises_anywhere_ends_only_its_connection() -> None:
 
 
 def test_a_class_that_is_no_parser_is_refused_at_the_start() -> None:
-    with pytest.raises(TypeError, match="it has no _finished"):
+    with pytest.raises(TypeError, match="it has no finished"):
         Wire(hello, lambda request: object())
 
 
@@ -236,7 +236,7 @@ def test_http_parser_keeps_the_contract(parser_class: Any) -> None:
     request = Request()
     parser = parser_class(request)
     parser.feed_data(WHOLE)
-    assert parser._finished
+    assert parser.finished
     assert parser.unread == b"NEXT"
     assert parser.should_keep_alive()
     assert (request.method, request.path, request.query_string) == ("POST", "/a~b", "x=1&x=2")
@@ -247,11 +247,11 @@ def test_http_parser_keeps_the_contract(parser_class: Any) -> None:
 def test_http_parser_says_where_it_is(parser_class: Any) -> None:
     parser = parser_class(Request())
     parser.feed_data(WHOLE[:20])
-    assert (parser.in_body, parser._finished) == (False, False)
+    assert (parser.in_body, parser.finished) == (False, False)
     parser.feed_data(WHOLE[20:-5])
-    assert (parser.in_body, parser._finished) == (True, False)
+    assert (parser.in_body, parser.finished) == (True, False)
     parser.feed_data(b"bc")
-    assert (parser.in_body, parser._finished) == (False, True)
+    assert (parser.in_body, parser.finished) == (False, True)
 
 
 def test_http_parser_starts_over(parser_class: Any) -> None:
@@ -261,7 +261,7 @@ def test_http_parser_starts_over(parser_class: Any) -> None:
         request = Request()
         parser.reset(request)
         parser.feed_data(b"GET /next HTTP/1.1\r\nHost: b\r\n\r\n")
-        assert parser._finished
+        assert parser.finished
         assert request.path == "/next"
         assert request.body == b""
         assert request.headers == {"host": "b"}
@@ -303,7 +303,7 @@ def test_feeding_byte_by_byte_is_linear(parser_class: Any, size: int) -> None:
             parser.feed_data(data[index : index + 1])
     finally:
         sys.setprofile(None)
-    assert parser._finished
+    assert parser.finished
     assert calls < 20 * len(data) + 100
 
 
@@ -340,7 +340,7 @@ def test_a_parser_keeps_nothing_of_a_complete_request(
         parser.feed_data(message[:5])
         message = message[5:]
     parser.feed_data(message)
-    assert parser._finished
+    assert parser.finished
     left = weakref.ref(request)
     del request
     assert left() is None

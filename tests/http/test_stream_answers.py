@@ -303,6 +303,9 @@ def test_a_body_that_was_read_once_may_be_answered_with_at_any_time(parser_class
 async def coroutine(req: Request) -> None: ...
 
 
+async def echo(ws: Any) -> None: ...
+
+
 async def asynchronous(req: Request) -> AsyncIterator[bytes]:
     yield b""
 
@@ -357,7 +360,7 @@ def test_a_websocket_takes_no_body() -> None:
     routes = Router()
     with pytest.raises(TypeError, match="stream"):
         routes.websocket("/", stream=True)  # type: ignore[call-arg]
-    routes.websocket("/")(coroutine)
+    routes.websocket("/")(echo)
     (route,) = routes.routes()
     with pytest.raises(TypeError, match="takes a body as it comes"):
         routes.add_route("GET", "/too", route.handler, stream=True)

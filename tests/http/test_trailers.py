@@ -19,11 +19,11 @@ def test_a_trailer_is_dropped(parser_class: type[HttpParser], trailer: bytes) ->
         parser = parser_class(request := Request())
         behind = b""
         for piece in pieces:
-            if parser._finished:
+            if parser.finished:
                 behind += piece
             else:
                 parser.feed_data(piece)
-        assert parser._finished
+        assert parser.finished
         assert parser.should_keep_alive()
         assert request.body == b"hi"
         assert parser.unread + behind == b"GET"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -83,6 +84,22 @@ def test_what_comes_behind_the_head_is_the_protocols(
         assert "content-length" not in fields
         assert isinstance(wire.connection, Upgraded)
         assert wire.connection.state is BUSY
+
+
+@pytest.mark.parametrize("change", [{"status": 201}, {"body": "hello"}])
+def test_what_is_no_upgrade_any_more_is_refused(
+    router: Router, protocol: Shout, parser_class: Any, change: dict[str, Any]
+) -> None:
+    @router.around
+    async def spoil(req: Request) -> AsyncIterator[Any]:
+        response = yield
+        for name, value in change.items():
+            setattr(response, name, value)
+
+    wire = Wire(router, parser_class).send(HEAD)
+    [(status, _, _)] = parse_answers(wire.received)
+    assert (status, protocol.transport) == (500, None)
+    assert "leave a response of status 101 as it is" in "\n".join(wire.lines)
 
 
 def test_the_protocol_is_told_all_there_is(router: Router, protocol: Shout) -> None:

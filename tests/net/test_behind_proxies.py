@@ -1,4 +1,4 @@
-"""Behind nginx and HAProxy themselves, with the configurations that the README shows.
+"""Behind nginx and HAProxy themselves, with the configurations that the guide shows.
 
 They run as whoever runs the tests, on loopback. Their listening sockets are opened here and handed down, so
 that no other program can get the port in between, and a client that connects too early waits.
@@ -29,8 +29,8 @@ import pytest
 from kissapi import Request, Router, Server, sleep
 from tests.certificates import trusting
 from tests.frames import TEXT, close, frame, handshake, parse
+from tests.pages import GUIDE
 from tests.peer import connect, until
-from tests.places import ROOT
 from tests.serving import Served, make, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sockets are handed down as Linux has it")
@@ -474,9 +474,7 @@ def test_a_restart_is_not_noticed(kind: str, backend: str, tmp_path: Path) -> No
     assert len({body for _, body in answers}) == 2
 
 
-def test_the_readme_shows_what_is_tried_here() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    if "### Behind a proxy" not in readme:
-        pytest.skip("README.md has no section `Behind a proxy` yet")
-    for text in (NGINX, HAPROXY, HAPROXY_TCP):
-        assert f"\n{text}```\n" in readme
+def test_the_guide_shows_what_is_tried_here() -> None:
+    text = (GUIDE / "proxies.md").read_text(encoding="utf-8")
+    for shown in (NGINX, HAPROXY, HAPROXY_TCP):
+        assert f"\n{shown}```\n" in text

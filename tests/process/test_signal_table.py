@@ -1,4 +1,4 @@
-"""The table of signals: what a program and a worker make of each, in the code and in the README."""
+"""The table of signals: what a program and a worker make of each, in the code and in the guide."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import signal
 import pytest
 
 from kissapi.process import signals
-from tests.places import ROOT
-
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+from tests.pages import GUIDE
 
 
-def test_the_readme_has_the_table() -> None:
+def test_the_guide_has_the_table() -> None:
+    text = (GUIDE / "deployment.md").read_text(encoding="utf-8")
     for name, action in signals.ACTIONS.items():
         in_a_terminal = signals.ACTIONS_IN_A_TERMINAL[name]
         row = f"| {name} | {action} | {in_a_terminal} | {signals.OF_A_WORKER[action]} |"
-        assert row in README
+        assert row in text
     assert signals.ACTIONS.keys() == signals.ACTIONS_IN_A_TERMINAL.keys()
 
 

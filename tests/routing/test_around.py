@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -76,31 +77,32 @@ def site(tmp: Any) -> Router:
     }
     for name, make in results.items():
 
-        async def handler(req: Request, make: Callable[[], Any] = make) -> Any:
+        async def handler(req: Request, make: Callable[[], Any]) -> Any:
             return make()
 
-        def plain(req: Request, make: Callable[[], Any] = make) -> Any:
+        def plain(req: Request, make: Callable[[], Any]) -> Any:
             return make()
 
-        router.add_route("GET", f"/{name}", handler)
-        router.add_route("GET", f"/plain/{name}", plain)
+        router.add_route("GET", f"/{name}", partial(handler, make=make))
+        router.add_route("GET", f"/plain/{name}", partial(plain, make=make))
     for name, error in {"Fail": Fail(403), "KeyError": KeyError("k"), "Exit": SystemExit(1)}.items():
 
-        async def raising(req: Request, error: BaseException = error) -> Any:
+        async def raising(req: Request, error: BaseException) -> Any:
             raise error
 
-        async def late(req: Request, error: BaseException = error) -> AsyncIterator[str]:
+        async def late(req: Request, error: BaseException) -> AsyncIterator[str]:
             await sleep(0.01)
             raise error
             yield ""
 
-        async def events(req: Request, late: Any = late) -> Response:
+        async def events(req: Request, late: Any) -> Response:
             return sse(late(req))
 
-        router.add_route("GET", f"/raise/{name}", raising)
+        router.add_route("GET", f"/raise/{name}", partial(raising, error=error))
         if name != "Exit":
-            router.add_route("GET", f"/stream/{name}", late)
-            router.add_route("GET", f"/sse/{name}", events)
+            stream = partial(late, error=error)
+            router.add_route("GET", f"/stream/{name}", stream)
+            router.add_route("GET", f"/sse/{name}", partial(events, late=stream))
 
     @router.post("/small", max_body=3)
     async def small(req: Request) -> bytes:

@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
-from kissapi import Fail, Request, Response, Router, sleep
+from kissapi import Fail, Request, Response, Router, sleep, spawn, timeout
+from kissapi.backends.awaitables import running_loop
 from kissapi.extras.sse import FIRST, sse
+from kissapi.extras.testing import Client
+from tests import peer
 from tests.peer import connect, until
+from tests.routing.arounds import seeing
 from tests.serving import THREE, make, running
 from tests.wire import Wire, parse_answers
 
@@ -143,14 +147,16 @@ def test_finally_runs_on_every_loop(loop: str) -> None:
     assert sorted(step for step in ends(steps) if step != "stream ends") == sorted(BOTH * len(LEFT))
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_timeout_may_stand_round_the_yield(loop: str) -> None:
+@pytest.mark.parametrize(
+    ("loop", "limit"), [("asyncio", asyncio.timeout), *((loop, timeout) for loop in THREE)]
+)
+def test_a_timeout_may_stand_round_the_yield(loop: str, limit: Any) -> None:
     router = Router()
 
     @router.around
     async def patience(req: Request) -> AsyncIterator[Any]:
         try:
-            async with asyncio.timeout(0.05):
+            async with limit(0.05):
                 yield
         except TimeoutError:
             raise Fail(504) from None
@@ -212,6 +218,46 @@ def test_events_that_no_client_waits_for_end(parser_class: Any, moment: float) -
     wire.wait(1)
     assert steps.count("events end") == 1
     assert [step for step in ends(steps) if step != "stream ends"] == BOTH
+
+
+@pytest.mark.parametrize("loop", THREE)
+def test_the_cancellation_of_another_task_is_a_mistake_that_is_answered(loop: str) -> None:
+    steps: list[Any] = []
+    router = routes(steps)
+
+    @router.get("/awaits")
+    async def awaits(req: Request) -> None:
+        task = spawn(sleep(60))
+        await sleep(0)
+        task.cancel()
+        await task
+
+    @router.get("/at-once")
+    async def at_once(req: Request) -> None:
+        future = running_loop().create_future()
+        future.cancel()
+        await future
+
+    with running(make(loop, router)) as server:
+        for path in ("awaits", "at-once"):
+            steps.clear()
+            assert peer.get(server.port, f"/{path}")[0] == 500
+            assert steps[2:] == ["inner 500", "inner ends", "outer 500", "outer ends"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "selectors"])
+def test_a_timeout_round_the_yield_of_a_stream_is_no_silent_one(backend: str) -> None:
+    router = Router()
+    router.around(seeing([]))
+
+    @router.get("/")
+    async def stream(req: Request) -> AsyncIterator[str]:
+        async with timeout(5):
+            yield "a"
+            await sleep(10)
+
+    with pytest.raises(RuntimeError, match="put it round what is awaited between two yields"):
+        Client(router, backend).get("/")
 
 
 @pytest.mark.parametrize("loop", THREE)

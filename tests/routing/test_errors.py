@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,10 +25,10 @@ def router_of(**raised: Exception) -> Router:
     router = Router()
     for name, error in raised.items():
 
-        async def handler(req: Request, error: Exception = error) -> None:
+        async def handler(req: Request, error: Exception) -> None:
             raise error
 
-        router.add_route("GET", f"/{name}", handler)
+        router.add_route("GET", f"/{name}", partial(handler, error=error))
     return router
 
 
@@ -116,3 +117,16 @@ def test_a_mistake_is_logged_even_if_500_is_answered() -> None:
 def test_what_is_no_error_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match="a status from 400 to 599 or a class of exceptions"):
         Router().on_error(wrong)
+
+
+def test_one_that_takes_the_place_of_another_is_a_warning() -> None:
+    router = Router()
+
+    async def answer(req: Request, error: Exception) -> str:
+        return "answer"
+
+    router.on_error(404)(answer)
+    router.on_error(KeyError)(answer)
+    for what, name in ((404, "404"), (KeyError, "KeyError")):
+        with pytest.warns(UserWarning, match=rf"on_error\({name}\) is there twice; the last one wins"):
+            router.on_error(what)(answer)

@@ -9,6 +9,7 @@ import http.client
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,38 +59,38 @@ def routes(folder: Path) -> Router:
 
     for name, result in results.items():
 
-        async def convert(req: Request, result: Any = result) -> Any:
+        async def convert(req: Request, result: Any) -> Any:
             return iter([result]) if result == 5 else result
 
-        def convert_in_thread(req: Request, result: Any = result) -> Any:
+        def convert_in_thread(req: Request, result: Any) -> Any:
             return iter([result]) if result == 5 else result
 
-        async def as_response(req: Request, result: Any = result) -> Any:
+        async def as_response(req: Request, result: Any) -> Any:
             answer = Response("x")
             req.after(list)
             answer.body = iter([result]) if result == 5 else result
             return answer
 
-        router.get(f"/result/{name}")(convert)
-        router.get(f"/plain/{name}")(convert_in_thread)
-        router.get(f"/response/{name}")(as_response)
+        router.get(f"/result/{name}")(partial(convert, result=result))
+        router.get(f"/plain/{name}")(partial(convert_in_thread, result=result))
+        router.get(f"/response/{name}")(partial(as_response, result=result))
 
     errors: dict[str, Exception] = {"404": Fail(404, "x"), "missing": Missing(), "key": KeyError("k")}
     for name, error in errors.items():
 
-        async def asynchronous(req: Request, error: Exception = error) -> AsyncIterator[str]:
+        async def asynchronous(req: Request, error: Exception) -> AsyncIterator[str]:
             await sleep(0)
             raise error
             yield ""
 
-        def synchronous(req: Request, error: Exception = error) -> Iterator[str]:
+        def synchronous(req: Request, error: Exception) -> Iterator[str]:
             raise error
             yield ""
 
-        async def events(req: Request, error: Exception = error) -> Any:
+        async def events(req: Request, asynchronous: Any, error: Exception) -> Any:
             return sse(asynchronous(req, error))
 
-        async def soon(req: Request, error: Exception = error) -> Any:
+        async def soon(req: Request, error: Exception) -> Any:
             async def each() -> AsyncIterator[str]:
                 await sleep(FIRST / 2)
                 raise error
@@ -97,14 +98,14 @@ def routes(folder: Path) -> Router:
 
             return sse(each())
 
-        def plain_events(req: Request, error: Exception = error) -> Any:
+        def plain_events(req: Request, synchronous: Any, error: Exception) -> Any:
             return sse(synchronous(req, error))
 
-        router.get(f"/async/{name}")(asynchronous)
-        router.get(f"/sync/{name}")(synchronous)
-        router.get(f"/sse/{name}")(events)
-        router.get(f"/sse-soon/{name}")(soon)
-        router.get(f"/sse-sync/{name}")(plain_events)
+        router.get(f"/async/{name}")(partial(asynchronous, error=error))
+        router.get(f"/sync/{name}")(partial(synchronous, error=error))
+        router.get(f"/sse/{name}")(partial(events, asynchronous=asynchronous, error=error))
+        router.get(f"/sse-soon/{name}")(partial(soon, error=error))
+        router.get(f"/sse-sync/{name}")(partial(plain_events, synchronous=synchronous, error=error))
 
     @router.post("/few", max_body=10)
     async def few(req: Request) -> bytes:

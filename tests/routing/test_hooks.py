@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -19,13 +20,20 @@ def answer_to(router: Router, parser_class: Any, request: bytes = GET) -> tuple[
 
 
 def noting(steps: list[str], step: str, asynchronous: bool = False) -> Callable[..., Any]:
-    def hook(req: Request, *result: Any) -> None:
+    def hook(req: Request, result: Any = None) -> None:
         steps.append(step)
 
-    async def async_hook(req: Request, *result: Any) -> None:
+    async def async_hook(req: Request, result: Any = None) -> None:
         steps.append(step)
 
     return async_hook if asynchronous else hook
+
+
+def noting_handler(steps: list[str]) -> Callable[..., Any]:
+    async def handler(req: Request) -> None:
+        steps.append("handler")
+
+    return handler
 
 
 def test_hooks_run_in_the_order_they_were_added_sync_or_async(parser_class: Any) -> None:
@@ -144,7 +152,7 @@ def test_a_before_hook_may_answer(parser_class: Any, refusal: Any, asynchronous:
     router.before(refuse if asynchronous else lambda req: refusal)
     router.before(noting(steps, "second"))
     router.after(noting(steps, "after"))
-    router.get("/x")(noting(steps, "handler", asynchronous=True))
+    router.get("/x")(noting_handler(steps))
     assert answer_to(router, parser_class) == (403, b"no")
     assert steps == ["first"]
 
@@ -170,7 +178,7 @@ def test_anything_else_that_a_before_hook_returns_is_a_mistake(parser_class: Any
     async def guard(req: Request) -> Any:
         return returned
 
-    router.get("/x")(noting(steps, "handler", asynchronous=True))
+    router.get("/x")(noting_handler(steps))
     wire = Wire(router, parser_class).send(GET)
     assert parse_answers(wire.received)[0][0] == 500
     assert f"guard returned {returned!r}: None goes on to the handler" in "\n".join(wire.lines)
@@ -207,13 +215,21 @@ def test_hooks_of_one_route_run_inside_those_of_its_router(parser_class: Any) ->
 
 def test_hooks_of_a_route_are_lists_of_functions() -> None:
     router = Router()
+
+    async def generator(req: Request) -> AsyncIterator[None]:
+        yield
+
     with pytest.raises(TypeError, match=r"before is a list of hooks: before=\[check\]"):
         router.get("/x", before=answer)(answer)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="the after hook is 7, which cannot be called"):
         router.get("/x", after=[7])(answer)  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"has a yield: @router\.around takes such a function"):
+        router.before(generator)
+    with pytest.raises(TypeError, match="leave out the decorator below it"):
+        router.around(asynccontextmanager(generator))  # type: ignore[type-var]
     with pytest.raises(TypeError, match="no async generator function"):
         router.get("/x", around=[answer])(answer)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'hooks'"):
+    with pytest.raises(TypeError, match="this route has no option 'hooks'"):
         router.get("/x", hooks=[answer])(answer)  # type: ignore[call-arg]
 
 
@@ -247,7 +263,7 @@ def test_what_is_raised_anywhere_answers_at_once(parser_class: Any, place: str, 
     router = Router()
 
     def step(name: str) -> Callable[..., Any]:
-        async def run(req: Request, *result: Any) -> None:
+        async def run(req: Request, result: Any = None) -> None:
             steps.append(name)
             if name == place:
                 raise error
@@ -257,7 +273,12 @@ def test_what_is_raised_anywhere_answers_at_once(parser_class: Any, place: str, 
     for kind in ("before", "after"):
         router.add_hook(kind, step(kind))
         router.add_hook(kind, noting(steps, f"second {kind}"))
-    router.get("/x")(step("handler"))
+    step_of_handler = step("handler")
+
+    @router.get("/x")
+    async def handler(req: Request) -> None:
+        await step_of_handler(req)
+
     expected = (403, b"Forbidden") if isinstance(error, Fail) else (500, b"Internal Server Error")
     assert answer_to(router, parser_class) == expected
     assert steps[-1] == place

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kissapi import Router
@@ -30,6 +32,49 @@ def test_both_spellings_of_a_prefix_reach_the_slash_of_a_mounted_router(path: st
     assert found(root, path) == ("/", {})
     assert status(root, path, "POST") == (405, "GET, HEAD, OPTIONS")
     assert status(root, "/api//") == (404, None)
+
+
+TWINS = [
+    ("/x", ["/a", "/b"], ["/b", "/c"], "GET /x/b is there twice; the last one wins"),
+    ("/{id}", ["/{a}"], ["/{b}"], "GET /{id}/{b} is there twice"),
+    ("/", ["/a"], ["/a"], "GET /a is there twice"),
+]
+
+
+@pytest.mark.parametrize(("prefix", "first", "second", "said"), TWINS)
+def test_of_two_routers_with_one_route_the_last_wins_with_a_warning_where_it_is_mounted(
+    prefix: str, first: list[str], second: list[str], said: str
+) -> None:
+    routers = []
+    for paths in (first, second):
+        routers.append(Router())
+        for path in paths:
+            register(routers[-1], f"GET {path}", path)
+    root = Router()
+    root.mount(prefix, routers[0])
+    with pytest.warns(UserWarning, match=re.escape(said)) as warned:
+        root.mount(prefix, routers[1])
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_a_route_and_a_mounted_one() -> None:
+    root, sub = Router(), Router()
+    register(root, "GET /x/a")
+    register(root, "GET /x")
+    register(sub, "GET /a")
+    with pytest.warns(UserWarning, match="GET /x/a is there twice") as warned:
+        root["/x"] = sub
+    assert warned[0].filename == __file__
+
+
+def test_several_routers_at_one_prefix_need_no_warning() -> None:
+    root = Router()
+    for name in ("live", "metrics", "docs"):
+        sub = Router()
+        register(sub, f"GET /{name}")
+        register(sub, f"POST /{name}")
+        root["/"] = sub
+    assert found(root, "/metrics")[0] == "/metrics"
 
 
 def test_a_mounted_router_that_does_not_match_lets_the_search_go_on() -> None:

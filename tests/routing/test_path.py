@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from kissapi.routing.path import TYPES, parse, spell
+from kissapi.routing.converters import TYPES
+from kissapi.routing.path import parse, retyped, spell
 
 PATHS = [
     ("/", [("literal", "")]),
@@ -20,11 +21,14 @@ PATHS = [
     ("/files/{rest:path}", [("literal", "files"), ("path", "rest")]),
     ("/{größe}", [("str", "größe")]),
     ("/a.b+c*(d)", [("literal", "a.b+c*(d)")]),
+    ("/{name}.txt", [("{str}.txt", "{name}.txt")]),
+    ("/@{user}/{a}-{b}", [("@{str}", "@{user}"), ("{str}-{str}", "{a}-{b}")]),
+    ("/v{major:int}.{minor:int}", [("v{int}.{int}", "v{major:int}.{minor:int}")]),
 ]
 
 
 @pytest.mark.parametrize(("path", "segments"), PATHS)
-def test_a_segment_is_a_literal_or_one_parameter(path: str, segments: list[tuple[str, str]]) -> None:
+def test_a_segment_is_a_literal_a_parameter_or_a_pattern(path: str, segments: list[tuple[str, str]]) -> None:
     assert list(parse(path)) == segments
 
 
@@ -50,6 +54,12 @@ def test_a_literal_is_kept_in_the_spelling_in_which_it_arrives(path: str, text: 
     assert parse(path) == (("literal", text),)
 
 
+def test_parameters_without_a_type_get_one() -> None:
+    kinds = {"id": "int", "b": "float", "a": "str", "c": "uuid", "x": "int"}
+    assert spell(retyped(parse("/id/{id}/{a}-{b}/{c:path}"), kinds)) == "/id/{id:int}/{a}-{b:float}/{c:path}"
+    assert retyped(parse("/v{id}"), kinds) == parse("/v{id:int}")
+
+
 WRONG: list[tuple[Any, type[Exception], str]] = [
     ("users", ValueError, 'starts with "/"'),
     ("", ValueError, 'starts with "/"'),
@@ -60,17 +70,23 @@ WRONG: list[tuple[Any, type[Exception], str]] = [
     ("/a#b", ValueError, "no fragment"),
     ("/100%", ValueError, "%25"),
     ("/%zz", ValueError, "%25"),
-    ("/{id}.json", ValueError, "a whole segment"),
-    ("/v{id}", ValueError, "a whole segment"),
-    ("/{a}{b}", ValueError, "a whole segment"),
-    ("/{", ValueError, "a whole segment"),
-    ("/}", ValueError, "a whole segment"),
-    ("/{}", ValueError, "a whole segment"),
-    ("/{:int}", ValueError, "a whole segment"),
-    ("/{a-b}", ValueError, "a whole segment"),
-    ("/{1}", ValueError, "a whole segment"),
+    ("/{a}{b}", ValueError, "where one parameter of '{a}{b}' ends and the next begins cannot be told"),
+    ("/x{a}{b:int}.txt", ValueError, "put text between them, or a slash"),
+    ("/{rest:path}.txt", ValueError, "no text around it"),
+    ("/{a}-{rest:path}", ValueError, "no text around it"),
+    ("/{a}-{a}", ValueError, "a name of its own"),
+    ("/{a}%.txt", ValueError, "%25"),
+    ("/{a}.{b", ValueError, "braces enclose a parameter"),
+    ("/{", ValueError, "braces enclose a parameter"),
+    ("/}", ValueError, "braces enclose a parameter"),
+    ("/{{a}}", ValueError, "braces enclose a parameter"),
+    ("/{}", ValueError, "a parameter is a name"),
+    ("/{:int}", ValueError, "a parameter is a name"),
+    ("/{a-b}", ValueError, "a parameter is a name"),
+    ("/{1}", ValueError, "a parameter is a name"),
     ("/{id:}", ValueError, "use str, int, float, uuid, path"),
     ("/{id:integer}", ValueError, "unknown type 'integer'"),
+    ("/{id:flaot}", ValueError, "did you mean float?"),
     ("/{id:literal}", ValueError, "unknown type 'literal'"),
     ("/{rest:path}/end", ValueError, "comes last"),
     ("/{id}/{id}", ValueError, "a name of its own"),

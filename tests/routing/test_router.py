@@ -215,7 +215,7 @@ WHILE_SERVED: list[Callable[[Router], object]] = [
     lambda router: router.add_route("GET", "/", handler),
     lambda router: router.mount("/x", Router()),
     lambda router: router.add_hook("before", handler),
-    lambda router: router.after(handler),
+    lambda router: router.before(handler),
 ]
 
 

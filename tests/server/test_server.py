@@ -59,7 +59,7 @@ def test_a_server_shows_where_it_is_and_whether_it_runs() -> None:
 
 def test_the_url_tells_another_protocol_from_http() -> None:
     class Lines:
-        _finished = False
+        finished = False
 
         def __init__(self, request: Request) -> None: ...
 

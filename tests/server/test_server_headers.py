@@ -268,14 +268,14 @@ def test_they_cost_a_request_no_call() -> None:
 
 def test_a_parser_that_encodes_does_not_send_them() -> None:
     class Echo:
-        _finished = False
+        finished = False
 
         def __init__(self, request: Any) -> None:
             self.request = request
 
         def feed_data(self, data: bytes) -> None:
             self.request.path = data.decode().strip()
-            self._finished = True
+            self.finished = True
 
         def encode(self, response: Response) -> bytes:
             assert isinstance(response.body, bytes)

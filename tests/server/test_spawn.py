@@ -108,8 +108,9 @@ def test_a_task_has_a_result_and_the_context_of_who_spawned_it(backend: str) -> 
         return str(await task)
 
     with Client(router, backend) as client:
+        begun = client.clock.time()
         assert client.get("/").text == "ann"
-        assert client.clock.time() == 1005
+        assert client.clock.time() == begun + 5
     assert said == ["spawned", "begun"]
 
 
@@ -206,13 +207,42 @@ def test_where_it_cannot_work_it_says_so(backend: str) -> None:
             spawn(sleep(0))
         return str(info.value)
 
+    @router.get("/uncalled")
+    async def uncalled(req: Request) -> None:
+        with pytest.raises(TypeError, match=r"not <function .*: call it: spawn\(work\(\)\)"):
+            spawn(alone)  # type: ignore[arg-type]
+
     async def alone() -> None:
         with pytest.raises(RuntimeError, match="nothing serves here: spawn is for handlers"):
             spawn(sleep(0))
 
     with Client(router, backend) as client:
         assert "async def" in client.get("/").text
+        assert client.get("/uncalled").status == 204
     selectors.run(alone())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_task_that_goes_on_is_named_and_left_behind(backend: str) -> None:
+    router = Router()
+
+    async def stubborn() -> None:
+        while True:
+            try:
+                await sleep(1000)
+            except GeneratorExit:
+                raise
+            except BaseException:
+                continue
+
+    @router.on_start
+    async def start() -> None:
+        spawn(stubborn())
+
+    with Client(router, backend) as client:
+        pass
+    (line,) = [line for line in client.log if "goes on" in line]
+    assert line.endswith("stubborn goes on 1 s after it was cancelled")
 
 
 def test_json_logs_have_it(capfd: pytest.CaptureFixture[str]) -> None:

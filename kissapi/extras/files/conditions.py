@@ -16,6 +16,12 @@ FIELDS = frozenset(
     ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range")
 )
 
+# The fields that describe a body: an answer without it has none of them (§15.4.5). A 304 keeps Cache-Control,
+# ETag and Vary, for a cache needs them.
+OF_A_BODY = (
+    "accept-ranges", "content-disposition", "content-encoding", "content-language", "content-type",
+)  # fmt: skip
+
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
 _RANGE = re.compile(r"bytes[ \t]*=[ \t]*([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE | re.ASCII)
 
@@ -27,17 +33,24 @@ def failed(fields: Mapping[str, str], etag: str, modified: int) -> int | None:
     """
     tags = fields.get("if-match")
     if tags is not None:
-        if not _is_among(etag, tags, weakly=False):
+        if not is_among(etag, tags, weakly=False):
             return 412
     else:
         since = read_date(fields.get("if-unmodified-since", ""))
         if since is not None and modified > since:
             return 412
+    return 304 if is_known(fields, etag, modified) else None
+
+
+def is_known(fields: Mapping[str, str], etag: str | None, modified: int | None) -> bool:
+    """Whether the client has the answer of this tag, or this time: then a GET or HEAD answers 304."""
     tags = fields.get("if-none-match")
     if tags is not None:
-        return 304 if _is_among(etag, tags, weakly=True) else None
+        return etag is not None and is_among(etag, tags, weakly=True)
+    if modified is None:
+        return False
     since = read_date(fields.get("if-modified-since", ""))
-    return 304 if since is not None and modified <= since else None
+    return since is not None and modified <= since
 
 
 def wanted_range(fields: Mapping[str, str], etag: str, modified: int, size: int) -> range | None:
@@ -63,11 +76,13 @@ def wanted_range(fields: Mapping[str, str], etag: str, modified: int, size: int)
     return range(int(first), min(int(last) + 1, size))
 
 
-def _is_among(etag: str, tags: str, weakly: bool) -> bool:
+def is_among(etag: str, tags: str, weakly: bool) -> bool:
     """Whether `tags` lists `etag`, or is "*"; in a weak comparison `W/"a"` equals `"a"` (§8.8.3.2)."""
     if tags == "*":
         return True
-    return any((tag.removeprefix("W/") if weakly else tag) == etag for tag in _TAG.findall(tags))
+    if not weakly:
+        return not etag.startswith("W/") and etag in _TAG.findall(tags)
+    return etag.removeprefix("W/") in (tag.removeprefix("W/") for tag in _TAG.findall(tags))
 
 
 def _is_current(validator: str, etag: str, modified: int) -> bool:

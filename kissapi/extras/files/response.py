@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kissapi.core import Fail
-from kissapi.extras.files.conditions import FIELDS, failed, wanted_range
+from kissapi.extras.files.conditions import FIELDS, OF_A_BODY, failed, wanted_range
 from kissapi.extras.files.fields import file_fields
 from kissapi.extras.files.folder import FLAGS, refusal
 from kissapi.extras.files.media_types import type_of
@@ -98,7 +98,7 @@ class FileResponse(Response):
 
     def _drop(self, *names: str) -> None:
         """Remove `names` and the fields that describe a body."""
-        for name in ("accept-ranges", "content-disposition", "content-encoding", "content-type", *names):
+        for name in (*OF_A_BODY, *names):
             self.headers.pop(name, None)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kissapi.extras.files.sendfile import OpenFile
     from kissapi.http.request import Request
 
-_REST = "static_path"  # a parameter that no prefix has
+_REST = "path"
 
 
 def static(
@@ -33,6 +33,7 @@ def static(
     index: str | None = "index.html",
     cache_control: str | None = None,
     precompressed: bool = True,
+    name: str = "static",
 ) -> Router:
     """A router that answers GET and HEAD of `prefix/…` with the files below `folder`.
 
@@ -41,7 +42,8 @@ def static(
     `app.js.br`, `app.js.zst` or `app.js.gz` in place of `app.js`, unless that one is older. Anything else is
     404: what is no regular file, names that begin with a dot or contain an escaped slash or a backslash,
     links that lead out of the folder. Raises `NotADirectoryError` if there is no such folder, `TypeError` and
-    `ValueError` for a wrong prefix or `cache_control`.
+    `ValueError` for a wrong prefix or `cache_control`. `name` is what `req.url_for` knows it by:
+    `req.url_for("static", path="app.css")`.
 
         router.mount("/", static("/assets", "public", cache_control="max-age=3600"))
         Server(router=static("/", "site")).loop()
@@ -79,8 +81,8 @@ def static(
     prefix = prefix.strip("/")
     if prefix:
         prefix = f"/{prefix}"
-        router.add_route("GET", prefix, serve)
-    router.add_route("GET", f"{prefix}/{{{_REST}:path}}", serve)
+        router.add_route("GET", prefix, serve, name=name, hidden=True)
+    router.add_route("GET", f"{prefix}/{{{_REST}:path}}", serve, name=name, hidden=True)
     return router
 
 

@@ -12,7 +12,10 @@ Between client and handler everything is real, from bytes to bytes. Time is not:
 everything waits for it. So a handler that sleeps for an hour answers at once, `client.wait(3600)` lets an
 hour pass, and the result of a test is always the same. Plain `def` handlers are called in the thread of the
 test. On `backend="selectors"` asyncio is not imported; on `backend="asyncio"` handlers may await anything of
-asyncio, in the same virtual time. The client runs a loop of its own: use it in a plain `def`.
+asyncio, in the same virtual time. `kissapi.clock()` tells it.
+
+The client runs a loop of its own, and is used without `await`. In an `async def` test the loop of the test
+stands still meanwhile; what the app has opened belongs to the client's: `client.run(app.pool.close())`.
 
 A thread that the app has started itself, as aiosqlite does, gets half a second of real time before virtual
 time passes. For what takes longer there is `Client(app, clock="real")`, where a second takes a second.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Answer:
     """An answer: `status`, `reason`, `headers`, `http_version`, and the body.
 
+    `method` and `path` are those of its request; `history` has the redirects that have led to it.
     `body`, `text` and `json` wait for the whole body. Iterating gives it piece by piece as it comes; of a
     chunked body, a piece is a chunk. As a context manager it closes the connection.
     """
@@ -23,6 +24,8 @@ class Answer:
     def __init__(
         self, network: Network, method: str, path: str, head: bytes, chunks: Iterator[bytes], *, expects: bool
     ) -> None:
+        self.method, self.path = method, path
+        self.history: tuple[Answer, ...] = ()
         self._what = f"{method} {path}"
         self._parser = AnswerParser(method)
         self._body: list[bytes] = []

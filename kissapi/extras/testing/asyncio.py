@@ -11,7 +11,7 @@ import selectors
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
-from kissapi.extras.testing.loop import count, is_tick, never
+from kissapi.extras.testing.loop import alone, count, is_tick, never
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -59,7 +59,8 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
         self.done, self.end, self.turns = done, end, 0
         self.clock.stepped()
         try:
-            self.run_forever()
+            with alone(self.clock):
+                self.run_forever()
         finally:
             self.done = never
             error, self.error = self.error, None
@@ -85,11 +86,8 @@ class FakeAsyncioLoop(asyncio.SelectorEventLoop):
 
     def submit(self, call: Callable[[], None]) -> None:
         """Call what is meant for a worker thread now; as in a thread, no loop is running for it."""
-        asyncio._set_running_loop(None)
-        try:
+        with alone(self.clock):
             call()
-        finally:
-            asyncio._set_running_loop(self)
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any

@@ -14,6 +14,7 @@ from kissapi.extras.testing.answer import Answer
 from kissapi.extras.testing.clock import make_clock
 from kissapi.extras.testing.cookies import CookieJar
 from kissapi.extras.testing.network import Network
+from kissapi.extras.testing.redirects import MOST, is_redirect, next_request
 from kissapi.extras.testing.request import choose_body, encode_body, encode_head, encode_target
 from kissapi.extras.testing.transport import PEER
 from kissapi.http.headers import Headers
@@ -26,6 +27,7 @@ from kissapi.server.life import Life
 if TYPE_CHECKING:
     from kissapi.extras.testing.request import Body, Fields, Files, Options, Query
     from kissapi.extras.testing.websocket import WebSocket
+    from kissapi.http.app import App
     from kissapi.http.request import Request
     from kissapi.http.service import Service
 
@@ -82,6 +84,7 @@ class Client:
             **limits,
         )
         self.headers = Headers(headers)
+        self._scheme = scheme
         facts = {"peername": client, "sslcontext": True if scheme == "https" else None}
         self._network = Network(self.backend, make_clock(clock), partial(_make_service, self.server), facts)
         self.clock, self.loop = self._network.clock, self._network.loop
@@ -126,9 +129,8 @@ class Client:
     def request(self, method: str, path: str, **options: Unpack[Options]) -> Answer:
         """The whole answer to a request; the options are those of `stream`.
 
-        Redirects are not followed: `client.get(answer.headers["location"])`. Cookies are kept. Raises
-        `ConnectionResetError` if the answer breaks off, `TimeoutError` if it does not come within an hour of
-        virtual or half a minute of real time.
+        Cookies are kept. Raises `ConnectionResetError` if the answer breaks off, `TimeoutError` if it does
+        not come within an hour of virtual or half a minute of real time.
 
             answer = client.request("PUT", "/users/7", json={"name": "ann"})
         """
@@ -147,15 +149,17 @@ class Client:
         form: Query | None = None,
         files: Files | None = None,
         query: Query | None = None,
+        follow_redirects: bool = False,
     ) -> Answer:
         """An answer as soon as its head has come; its body can be read piece by piece.
 
         `body` is text, bytes, or an iterator of them, which is sent in chunks as the server reads; `json` or
         `form` makes the body of a value; `json=None` is the body `null`. With `files`, the form is multipart:
         `files={"image": ("a.png", data, "image/png")}`, or the data alone, or a list of either. `query` is
-        added to the path. In `query` and `form` a list is several values of one name. At the end of the block
-        the client closes the connection. Raises what `request` raises, `ValueError` for a wrong method or
-        path, and `TypeError` for a wrong body.
+        added to the path. In `query` and `form` a list is several values of one name. With `follow_redirects`
+        it is the answer after those, at most 20, which are its `history`. At the end of the block the client
+        closes the connection. Raises what `request` raises, `ValueError` for a wrong method or path and for a
+        redirect to another host, and `TypeError` for a wrong body.
 
             with client.stream("GET", "/ticks") as answer:
                 assert next(iter(answer)) == b"tick"
@@ -168,13 +172,29 @@ class Client:
         for name, value in given.lines():
             fields.add(name, value)
         fields.setdefault("host", "localhost")
+        body = choose_body(body, json, form, files, fields)
+        answer = self._ask(method, target, fields, body)
+        while follow_redirects and is_redirect(answer):
+            with answer:
+                answer.read()
+            history = (*answer.history, answer)
+            if len(history) > MOST:
+                raise ValueError(f"more than {MOST} redirects: " + " → ".join(each.path for each in history))
+            method, path, fields, body = next_request(answer, self._scheme, fields, body)
+            answer = self._ask(method, encode_target(path, None), fields, body)
+            answer.history = history
+        return answer
+
+    def _ask(self, method: str, target: str, fields: Headers, body: Body | None) -> Answer:
+        """One answer; the cookies of the client go along, and those of the answer are kept."""
+        fields = Headers(fields)
         origin = _PORT.sub("", fields["host"]).lower(), target.partition("?")[0]
         cookies = self.cookies.header(*origin)
         if cookies:
             fields.setdefault("cookie", cookies)
-        chunks = encode_body(method, choose_body(body, json, form, files, fields), fields)
+        chunks = encode_body(method, body, fields)
         head = encode_head(method, target, fields)
-        answer = Answer(self._network, method, path, head, chunks, expects="expect" in fields)
+        answer = Answer(self._network, method, target, head, chunks, expects="expect" in fields)
         for field in answer.headers.get_all("set-cookie"):
             self.cookies.store(field, *origin)
         return answer
@@ -214,6 +234,11 @@ class Client:
         return self._network.run(coroutine)
 
     @property
+    def app(self) -> App:
+        """What handlers have as `req.app`: `client.app.pool = FakePool()`."""
+        return self.service.app
+
+    @property
     def log(self) -> list[str]:
         """The lines that the server has logged, with the tracebacks of answers with status 500."""
         return self._network.log.lines
@@ -242,11 +267,14 @@ class Client:
     async def _live(self) -> None:
         """The start and the end of the app, in one task: a lifespan may hold a task group."""
         life = Life(self.server.steps, self.service, import_backend(self.backend))
+        router = self.server.settings.router
+        router.count_servers(1)
         try:
             await life.start()
             self._started.set_result(None)
             await self._ends
         finally:
+            router.count_servers(-1)
             error = await life.stop()
         if error is not None:
             raise error

@@ -14,7 +14,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from math import ceil
 from weakref import WeakSet
+
+from kissapi.backends.clock import elapsed
 
 # Real seconds. SQLite in memory takes a millisecond; what takes longer than this needs the real clock. A test
 # pays it for each virtual sleep, but only while a thread of the app is alive.
@@ -34,7 +37,7 @@ class Clock:
     hint = ""  # what to try after that
 
     def time(self) -> float:
-        return time.monotonic()
+        return elapsed()
 
     def stepped(self) -> None:
         """The app has had a turn: it may have given a thread something to do."""
@@ -53,8 +56,12 @@ class VirtualClock(Clock):
     patience = 3600.0
     hint = f' For a thread of its own, which gets {GRACE} s of real time: Client(app, clock="real").'
 
+    # Apps keep times from one client to the next, and from before the first: a clock never goes back. A whole
+    # number of seconds, and as a rule the same one: else rounding would differ from run to run.
+    latest = 1000.0
+
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.now = float(max(ceil(VirtualClock.latest), ceil(elapsed())))
         self._home = threading.current_thread()
         self._before = WeakSet(threading.enumerate())  # with those of test runners and debuggers
         self._silent = False  # the threads have had their moment since the last step of the app
@@ -79,6 +86,7 @@ class VirtualClock(Clock):
         elif self._silent or not self._has_threads() or not wait(GRACE):
             self._silent = True
             self.now = until
+        VirtualClock.latest = max(VirtualClock.latest, self.now)
 
     def _has_threads(self) -> bool:
         """Whether the app has threads of its own."""

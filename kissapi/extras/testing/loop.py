@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
+from kissapi.backends.clock import source
 from kissapi.backends.loop import Timer, running
 from kissapi.backends.tasks import Future, Task
 from kissapi.extras.testing.clock import Clock, VirtualClock
@@ -38,6 +39,38 @@ def is_tick(callback: Callable[..., object] | None) -> bool:
     return isinstance(getattr(callback, "__self__", None), Service)
 
 
+class alone:  # noqa: N801 – `with alone(clock):`
+    """In this block no other loop runs in this thread, and `kissapi.clock` tells the time of `clock`.
+
+    So a client can be used in an `async def` of a test: the loop of that stands still meanwhile. It is no
+    generator: clients enter it several times for each request.
+    """
+
+    __slots__ = ("_before", "_outer", "_task", "_time", "_told")
+
+    def __init__(self, clock: Clock) -> None:
+        self._time = clock.time
+
+    def __enter__(self) -> None:
+        self._before, running.loop = running.loop, None
+        self._told, source.time = source.time, self._time
+        asyncio: Any = sys.modules.get("asyncio")
+        self._outer = asyncio and getattr(asyncio, "_get_running_loop", never)()  # half imported, it has none
+        if self._outer:
+            self._task = asyncio.current_task(self._outer)
+            if self._task:  # since CPython 3.14 a thread has one task, not one for each of its loops
+                asyncio.tasks._leave_task(self._outer, self._task)
+            asyncio._set_running_loop(None)
+
+    def __exit__(self, *_: object) -> None:
+        running.loop, source.time = self._before, self._told
+        if self._outer:
+            asyncio: Any = sys.modules["asyncio"]
+            asyncio._set_running_loop(self._outer)
+            if self._task:
+                asyncio.tasks._enter_task(self._outer, self._task)
+
+
 class FakeLoop:
     """The methods of kissapi's own loop; time stands still while anything is to be done."""
 
@@ -49,6 +82,7 @@ class FakeLoop:
         self.tasks: WeakSet[Task] = WeakSet()  # those of `create_task`
         self.called = threading.Event()  # by another thread
         self.closed = False
+        self.at_work = False
 
     @property
     def now(self) -> float:
@@ -104,17 +138,22 @@ class FakeLoop:
                     self._call(*self.calls.popleft())
                 elif self.timers and (self.timers[0][2].callback is None or self.timers[0][0] <= self.now):
                     turns = count(turns)
-                    timer = heapq.heappop(self.timers)[2]
-                    if timer.callback is not None:
-                        if not is_tick(timer.callback):
-                            self.clock.stepped()
-                        self._call(timer.callback, timer.arguments)
+                    self.calls.append((self._fire, (heapq.heappop(self.timers)[2],)))
+                    # All that are due come before what they bring about, as in the real loops.
+                    while self.timers and self.timers[0][0] <= self.now:
+                        self.calls.append((self._fire, (heapq.heappop(self.timers)[2],)))
                 elif self.now < end:
                     turns = 0
                     until = min(end, self.timers[0][0]) if self.timers else end
                     self.clock.go_on(until, self._wait, watched=False)
                 else:
                     return
+
+    def _fire(self, timer: Timer) -> None:
+        if timer.callback is not None:  # it has not been cancelled
+            if not is_tick(timer.callback):
+                self.clock.stepped()
+            self._call(timer.callback, timer.arguments)
 
     def _wait(self, seconds: float) -> bool:
         """Wait for another thread; gives whether one has called."""
@@ -131,22 +170,21 @@ class FakeLoop:
     @contextmanager
     def running(self) -> Iterator[None]:
         """In this block this is the running loop."""
-        before, running.loop = running.loop, self  # type: ignore[assignment]
-        hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(finalizer=self._finish_generator)
-        try:
-            yield
-        finally:
-            sys.set_asyncgen_hooks(*hooks)
-            running.loop = before
+        with alone(self.clock):
+            before, self.at_work = self.at_work, True
+            running.loop = self  # type: ignore[assignment]
+            hooks = sys.get_asyncgen_hooks()
+            sys.set_asyncgen_hooks(finalizer=self._finish_generator)
+            try:
+                yield
+            finally:
+                sys.set_asyncgen_hooks(*hooks)
+                self.at_work = before
 
     def submit(self, call: Callable[[], None]) -> None:
         """Call what is meant for a worker thread now; as in a thread, no loop is running for it."""
-        before, running.loop = running.loop, None
-        try:
+        with alone(self.clock):
             call()
-        finally:
-            running.loop = before
 
     def close(self) -> None:
         """Cancel the tasks that are not done; then the loop runs no more."""
@@ -159,6 +197,9 @@ class FakeLoop:
 
     def is_closed(self) -> bool:
         return self.closed
+
+    def is_running(self) -> bool:
+        return self.at_work
 
     def _call(self, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         callback(*arguments)

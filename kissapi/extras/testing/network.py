@@ -10,12 +10,11 @@ import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kissapi.backends.awaitables import running_loop
 from kissapi.backends.spawn import current
 from kissapi.backends.threads import copy_context
 from kissapi.extras.testing.connection import ClientConnection
 from kissapi.extras.testing.log import CapturedLog
-from kissapi.extras.testing.loop import FakeLoop
+from kissapi.extras.testing.loop import FakeLoop, alone
 
 if TYPE_CHECKING:
     from kissapi.extras.testing.clock import Clock
@@ -52,7 +51,7 @@ class Network:
 
     def connect(self, room: float = ROOM) -> ClientConnection:
         """A new connection; the server may send `room` bytes before they are read."""
-        self._check_outside()
+        self._check_idle()
         connection = ClientConnection(self.service, self._facts, room, self.connections.remove)
         self.connections.append(connection)
         return connection
@@ -60,7 +59,7 @@ class Network:
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The result of `coroutine`, run in the loop of the handlers."""
         tasks: list[Any] = []
-        self._check_outside()
+        self._check_idle()
         context = copy_context()
         context.run(current.set, self.service.spawned)
         self.loop.do(lambda: tasks.append(self._spawn(coroutine, context)))
@@ -72,7 +71,7 @@ class Network:
 
         By default it is the patience of the clock.
         """
-        self._check_outside()
+        self._check_idle()
         patience = self.clock.patience if seconds is None else seconds
         end = self.loop.now + patience
         while True:
@@ -88,7 +87,7 @@ class Network:
 
     def wait(self, seconds: float) -> None:
         """Let time pass: what is due by then is done."""
-        self._check_outside()
+        self._check_idle()
         end = self.loop.now + seconds
         while True:
             self._push()
@@ -113,7 +112,8 @@ class Network:
             for task in tuple(self.service.background):
                 task.cancel()
             self.wait(0)
-            self._closer()
+            with alone(self.clock):
+                self._closer()
 
     def _push(self) -> None:
         for connection in tuple(self.connections):
@@ -122,12 +122,11 @@ class Network:
     def _can_push(self) -> bool:
         return any(connection.can_push() for connection in self.connections)
 
-    def _check_outside(self) -> None:
-        try:
-            running_loop()
-        except RuntimeError:
-            return
-        raise RuntimeError("a Client runs a loop of its own, and one runs here: use it in a plain def")
+    def _check_idle(self) -> None:
+        if self.loop.is_running():
+            raise RuntimeError(
+                "the app cannot ask the client that waits for it: make another Client for that"
+            )
 
 
 def _make_loop(backend: str, clock: Clock) -> tuple[Any, Callable[..., Any]]:

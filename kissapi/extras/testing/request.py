@@ -32,6 +32,7 @@ class Options(TypedDict, total=False):
     form: Query | None
     files: Files | None
     query: Query | None
+    follow_redirects: bool
 
 
 def encode_target(path: str, query: Query | None) -> str:

@@ -65,7 +65,7 @@ class Requested(Constant):
         parser = self.parser
         parser.reset(self.request_class())
         parser.feed_data(data)
-        if parser._finished:
+        if parser.finished:
             self.write(ANSWER)
 
 

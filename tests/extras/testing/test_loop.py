@@ -18,9 +18,11 @@ import pytest
 
 from kissapi import Fail, Request, Router, Server, sleep, to_thread
 from kissapi.backends.awaitables import running_loop
+from kissapi.backends.loop import Loop
 from kissapi.extras.testing import Client
 from tests.extras.testing.app import Make, router, told
 from tests.places import ROOT
+from tests.serving import THREE, options_of
 
 
 def test_a_mistake_of_a_handler_can_be_seen(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,13 +34,58 @@ def test_a_mistake_of_a_handler_can_be_seen(client: Client, capsys: pytest.Captu
     assert not any("\x1b" in line for line in client.log)
 
 
-def test_it_is_not_for_where_a_loop_runs(client: Client) -> None:
-    async def within() -> None:
-        for use in (lambda: client.get("/who"), lambda: client.wait(1), lambda: client.exchange(b"")):
-            with pytest.raises(RuntimeError, match="use it in a plain def"):
-                use()
+@pytest.mark.parametrize("kind", THREE)
+def test_an_async_test_can_use_it(make: Make, backend: str, kind: str) -> None:
+    server = Server(router=router, backend=backend)
+    server.on_start(lambda: told.append("start"))
+    server.on_stop(lambda: told.append("stop"))
 
-    asyncio.run(within())
+    async def within() -> None:
+        loop, task = running_loop(), kind == "selectors" or asyncio.current_task()
+        with make(server) as client:
+            assert client.get("/sleep/3000.5").text == "slept"
+            assert client.get("/who").status == 200
+            await sleep(0)
+            with client.stream("GET", "/count") as one:
+                assert next(iter(one)) == b"0"
+                await sleep(0.001)
+                assert next(iter(one)) == b"1"
+            assert client.run(sleep(5)) is None
+        assert (running_loop(), kind == "selectors" or asyncio.current_task()) == (loop, task)
+
+    factory = options_of(kind).get("loop_factory", asyncio.new_event_loop)
+    loop = Loop() if kind == "selectors" else factory()
+    loop.run_until_complete(within())
+    loop.close()
+    assert told == ["start", "woken", "closed", "stop"]
+
+
+def test_an_app_cannot_ask_the_client_that_waits_for_it(make: Make, backend: str) -> None:
+    app = Router()
+    client = make(app, backend)
+
+    @app.get("/async")
+    async def of_a_coroutine(req: Request) -> None:
+        client.get("/other")
+
+    @app.get("/plain")
+    def of_a_thread(req: Request) -> None:
+        client.wait(1)
+
+    for path in ("/async", "/plain"):
+        assert client.get(path).status == 500
+    assert sum(line.startswith("RuntimeError: the app cannot ask") for line in client.log) == 2
+
+
+def test_an_app_may_ask_another_client(make: Make, backend: str) -> None:
+    app = Router()
+
+    @app.get("/{name}")
+    async def forward(req: Request) -> str:
+        return make(router, req.params["name"]).get("/sleep/7").text
+
+    client = make(app, backend)
+    assert [client.get(f"/{name}").text for name in ("asyncio", "selectors")] == ["slept", "slept"]
 
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")

@@ -1,0 +1,1 @@
+"""Whole apps: what a small service looks like when it is done."""

@@ -1,0 +1,1 @@
+"""A cache that speaks the text protocol of memcached."""

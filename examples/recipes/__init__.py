@@ -1,0 +1,1 @@
+"""Recipes: what many apps need, each a file to copy; examples/guide/recipes.md explains them."""

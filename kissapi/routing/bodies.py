@@ -1,0 +1,223 @@
+"""Bodies: JSON, and the fields of a query or form, as dataclasses, Structs, models. The door to pydantic.
+
+pydantic reads what contains one of its models, msgspec everything else. Their errors become those of
+`Invalid`: where, as a JSON pointer (RFC 6901), and what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, get_args, get_origin, get_type_hints
+
+from kissapi.core import Fail
+from kissapi.http.forms import media_type, unsupported
+from kissapi.routing.arguments import item_of
+from kissapi.routing.scalars import Wrong, bare, members
+
+Decode = Callable[[Any], Any]
+Error = dict[str, Any]
+
+_PATH = re.compile(r" - at `\$?(?:key in )?([^`]*)`$")
+_STEP = re.compile(r"\[(\d+|\.\.\.)\]|\.?([^.\[]+)")
+_FIELD = re.compile(r"Object (missing required|contains unknown) field `([^`]*)`")
+
+
+def body_reader(annotation: Any) -> Callable[[Any], Any]:
+    """What reads the JSON body of a request as `annotation`.
+
+    It raises `Fail`: 415 for another content type, 400 for what is no JSON; `Wrong` for other JSON. Raises
+    `ImportError` without msgspec, `TypeError` for a type that it does not know.
+    """
+    decode = _by_pydantic(annotation, True) if is_pydantic(annotation) else _by_msgspec(annotation)
+
+    def read(request: Any) -> Any:
+        content_type = request.headers.get("content-type")
+        kind = media_type(content_type)
+        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+            raise unsupported(content_type, "application/json", "curl --json '{}'")
+        try:
+            return decode(request.body)
+        except RecursionError:
+            raise _not_json("it is nested too deep") from None
+
+    return read
+
+
+def record_reader(annotation: Any, called: str) -> Callable[[Any], Any]:
+    """What reads the fields of a query or form, lists of texts by name, as the fields of `annotation`.
+
+    `called` is what errors call a field: "parameter".
+    """
+    types = fields_of(annotation)
+    lists = {name for name, kind in types.items() if item_of(kind) is not None}
+    texts = {name for name, kind in types.items() if str in members(item_of(kind) or kind)[0]}
+    read = _by_pydantic(annotation, False) if is_pydantic(annotation) else _by_msgspec_convert(annotation)
+
+    def read_record(fields: Any) -> Any:
+        values = {}
+        for name, sent in fields.items():
+            if name not in texts:
+                sent = [text for text in sent if text]  # what a browser sends of a field left blank
+            if sent:
+                values[name] = sent if name in lists else sent[0]
+        try:
+            return read(values)
+        except Wrong as wrong:
+            errors = [
+                {called: error["pointer"][2:] or "?", "detail": error["detail"]} for error in wrong.errors
+            ]
+            raise Wrong("", errors=errors) from None
+
+    return read_record
+
+
+def fields_of(annotation: Any) -> dict[str, Any]:
+    """The types of the fields of a record, by the names that a client sends."""
+    kind = members(annotation)[0][0]
+    kind = get_origin(kind) or kind
+    types = get_type_hints(kind, include_extras=True)
+    if hasattr(kind, "__struct_fields__"):
+        names = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+    else:
+        models = getattr(kind, "model_fields", {})
+        names = {name: field.validation_alias or name for name, field in models.items()}
+    return {names.get(name, name): types[name] for name in types}
+
+
+def is_pydantic(annotation: Any) -> bool:
+    """Whether `annotation` is, or contains, a class of pydantic's."""
+    return any(hasattr(kind, "__pydantic_validator__") for kind in _within(annotation))
+
+
+def _within(annotation: Any) -> Iterator[Any]:
+    kind, _ = bare(annotation)
+    yield kind
+    for each in get_args(kind):
+        yield from _within(each)
+
+
+def msgspec_check(annotation: Any) -> Decode:
+    """What gives a value back if it fits the constraints of `annotation`, or raises `Wrong`."""
+    import msgspec
+
+    def check(value: Any) -> Any:
+        try:
+            return msgspec.convert(value, annotation)
+        except msgspec.ValidationError as error:
+            raise Wrong(_said_of(str(error))[1], value) from None
+
+    return check
+
+
+def pydantic_check(annotation: Any) -> Decode:
+    """What gives a value back if it fits the constraints of `annotation`, or raises `Wrong`."""
+    read = _by_pydantic(annotation, False)
+
+    def check(value: Any) -> Any:
+        try:
+            return read(value)
+        except Wrong as wrong:
+            raise Wrong(wrong.errors[0]["detail"], value) from None
+
+    return check
+
+
+def _by_msgspec(annotation: Any) -> Decode:
+    msgspec = _msgspec()
+    decode: Decode = msgspec.json.Decoder(annotation).decode
+    decode_any = msgspec.json.Decoder(float_hook=_whole).decode
+
+    def again(body: bytes) -> Any:
+        """To JSON Schema 3.0 is an integer (2020-12, core §4.2.3), to msgspec a float alone."""
+        return msgspec.convert(decode_any(body), annotation, str_keys=True)
+
+    def read(body: bytes) -> Any:
+        try:
+            try:
+                return decode(body)
+            except msgspec.ValidationError as error:
+                if "got `float`" not in str(error):
+                    raise
+                return again(body)
+        except msgspec.ValidationError as error:
+            raise Wrong("", errors=[_error_of(str(error))]) from None
+        except UnicodeDecodeError:
+            raise _not_json("it is not UTF-8") from None
+        except msgspec.DecodeError as error:
+            raise _not_json(str(error).removeprefix("JSON is malformed: ")) from None
+
+    return read
+
+
+def _whole(text: str) -> float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _by_msgspec_convert(annotation: Any) -> Decode:
+    msgspec = _msgspec()
+
+    def read(values: dict[str, Any]) -> Any:
+        try:
+            return msgspec.convert(values, annotation, strict=False)
+        except msgspec.ValidationError as error:
+            raise Wrong("", errors=[_error_of(str(error))]) from None
+
+    return read
+
+
+def _msgspec() -> Any:
+    try:
+        import msgspec
+    except ImportError as error:
+        raise ImportError("typed bodies need msgspec: pip install 'kissapi[typed]'") from error
+    return msgspec
+
+
+def _by_pydantic(annotation: Any, from_json: bool) -> Decode:
+    from pydantic import TypeAdapter, ValidationError
+
+    adapter = TypeAdapter(annotation)
+    validate: Decode = adapter.validate_json if from_json else adapter.validate_python
+
+    def read(values: Any) -> Any:
+        try:
+            return validate(values)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+        if found[0]["type"] == "json_invalid":
+            raise _not_json(found[0]["msg"].removeprefix("Invalid JSON: "))
+        errors = [{"pointer": _pointer(each["loc"]), "detail": each["msg"]} for each in found]
+        raise Wrong("", errors=errors)
+
+    return read
+
+
+def _not_json(why: str) -> Fail:
+    return Fail(400, f"Bad Request: the body is not JSON: {why}")
+
+
+def _said_of(message: str) -> tuple[list[str], str]:
+    """The path and the rest of an error of msgspec: "Expected `int`, got `str` - at `$.items[2].price`"."""
+    found = _PATH.search(message)
+    if found is None:
+        return [], message
+    path = [index or name for index, name in _STEP.findall(found[1])]
+    return path, message[: found.start()]
+
+
+def _error_of(message: str) -> Error:
+    path, detail = _said_of(message)
+    if "..." in path:  # msgspec does not say which key of a mapping it was
+        path = path[: path.index("...")]
+        detail = f"a value in it: {detail}"
+    elif field := _FIELD.match(detail):
+        path.append(field[2])
+        detail = "is missing" if field[1].startswith("missing") else "is no field"
+    return {"pointer": _pointer(path), "detail": detail}
+
+
+def _pointer(path: Any) -> str:
+    """A path as a JSON pointer in a fragment (RFC 6901 §6)."""
+    return "#" + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
