@@ -64,8 +64,9 @@ browser: ## Debian's Chromium and its driver, by apt-get: without them the tests
 		$$sudo apt-get -qq update && \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium chromium-driver
 
-ecosystem: build/ecosystem/installed .venv/dev ## other programs against kissapi: schemathesis asks an app what its OpenAPI says
-	@$(PY) -m tests.ecosystem
+# ONLY=flask_app runs one item.
+ecosystem: build/ecosystem/installed .venv/dev ## Flask, Django, FastAPI and others on kissapi, uvicorn's and Starlette's tests
+	@$(PY) -m tests.ecosystem $(ONLY)
 
 # PY=build/python3.11.2/bin/python: on one of those that `make test-all` has made.
 fuzz: SECONDS := 60
@@ -140,12 +141,15 @@ build/python%/test: pyproject.toml
 	@build/python$*/bin/python $(PIP) --editable '.[test,uvloop]' && rm -rf kissapi.egg-info
 	@touch $@
 
+# All at once, which takes a minute; if one cannot be had, each for itself.
 build/ecosystem/installed: tests/ecosystem/requirements.txt pyproject.toml | .venv/bin/python
 	@echo "make: build/ecosystem"
 	@$(PY) -m venv --clear build/ecosystem
 	@build/ecosystem/bin/python $(PIP) --editable . && rm -rf kissapi.egg-info
 	@build/ecosystem/bin/python $(PIP) -r $< >build/ecosystem/log 2>&1 \
-		|| echo "make: left out, for it cannot be installed here: $$(tail -n 1 build/ecosystem/log)" >&2
+		|| sed -n 's/^\([a-z].*\)/\1/p' $< | while read -r package; do \
+		build/ecosystem/bin/python $(PIP) "$$package" </dev/null >build/ecosystem/log 2>&1 \
+		|| echo "make: $$package is left out: $$(tail -n 1 build/ecosystem/log)" >&2; done
 	@touch $@
 
 # One after the other: one that cannot be had here keeps no other away. 0.1.6 has our name, so a folder of its own.

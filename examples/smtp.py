@@ -16,7 +16,14 @@ from typing import NamedTuple
 
 from kissapi import Fail, Link, Request, Response, Router, Server
 
-STATUS = {200: 250, 400: 501, 404: 502, 408: 421, 413: 552}  # what kissapi says, in the words of SMTP
+STATUS = {
+    200: 250,
+    400: 501,
+    404: 502,
+    405: 502,
+    408: 421,
+    413: 552,
+}  # what kissapi says, in the words of SMTP
 
 
 class Session(Link):
@@ -59,7 +66,8 @@ class SmtpParser:
                 raise Fail(500, "Line too long")  # its end is not known: this ends the connection
             return
         message, self.unread = bytes(self.held[:at]), bytes(self.held[at + len(end) :])
-        self.finished, self.command.method = True, "SMTP"
+        # A mail has a method that no command has: a client that sends the line "." gets none delivered.
+        self.finished, self.command.method = True, "MAIL" if in_data else "SMTP"
         if in_data:
             self.command.path = "/."
             self.command.body = (message.replace(b"\r\n.", b"\r\n") + b"\r\n")[2:]  # RFC 5321 §4.5.2
@@ -138,7 +146,7 @@ async def data(command: Command) -> Response:
     return Response("End it with a line that is a dot", 354)
 
 
-@router.route("/.", ["SMTP"])
+@router.route("/.", ["MAIL"])
 async def deliver(command: Command) -> str:
     session = command.link
     inbox.append(Mail(session.sender or "", session.recipients, command.body))

@@ -17,13 +17,16 @@ retry: 500
 
 id: 3
 data: {"price": 103}
+
+$ curl -H 'Last-Event-ID: three' localhost:8000/prices/3
+'last-event-id' of the headers must be a whole number, not 'three'
 """
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from kissapi import Request, Response, Router, Server, html, sleep
-from kissapi.extras.sse import Event, last_event_id, sse
+from kissapi.extras.sse import Event, sse
 
 PAGE = Path(__file__).with_suffix(".html")
 
@@ -37,10 +40,10 @@ def page(req: Request) -> Response:
 
 @router.get("/prices/{last:int}")
 async def prices(req: Request) -> Response:
-    seen = last_event_id(req) or ""
+    seen = req.headers.get("last-event-id", 0, int)  # what is no number is a 400
 
     async def changes() -> AsyncIterator[Event]:
-        for number in range(int(seen) + 1 if seen.isdecimal() else 1, req.params["last"] + 1):
+        for number in range(seen + 1, req.params["last"] + 1):
             yield Event({"price": 100 + number}, id=number)
             await sleep(0.1)
 

@@ -14,6 +14,7 @@ from tempfile import gettempdir, mkstemp
 
 from kissapi import Fail, Request, Response, Router, Server, html, to_thread
 
+LONGEST = 255  # bytes of a name, in nearly all file systems
 PAGE = Path(__file__).with_suffix(".html")
 folder = Path(gettempdir(), f"kissapi-{os.getpid()}")
 router = Router()
@@ -40,7 +41,7 @@ def page(req: Request) -> Response:
 @router.put("/files/{name}", stream=True, max_body=100 << 30)
 async def take(req: Request) -> dict[str, str | int]:
     name = req.params["name"]
-    if name.startswith(".") or os.path.basename(name) != name:
+    if name.startswith(".") or os.path.basename(name) != name or len(os.fsencode(name)) > LONGEST:
         raise Fail(400, f"no name for a file: {name!r}")
     number, part = mkstemp(dir=folder, prefix=".")
     try:
@@ -48,10 +49,10 @@ async def take(req: Request) -> dict[str, str | int]:
             async for piece in req.stream():
                 await to_thread(file.write, piece)  # a slow disk delays this client, and no other
             size = file.tell()
+        os.replace(part, folder / name)
     except BaseException:  # the rest does not come, or the client has left
         os.unlink(part)
         raise
-    os.replace(part, folder / name)
     return {"name": name, "size": size}
 
 

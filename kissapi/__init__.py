@@ -1,5 +1,20 @@
 """kissapi: an async TCP and HTTP server framework that stays simple.
 
+    from kissapi import Request, Router, Server
+
+    router = Router()
+
+    @router.get("/double/{number}")
+    async def double(req: Request, number: int, times: int = 1):
+        return {"double": number * 2**times}
+
+    Server(router=router).loop()
+
+Most apps need `Request`, `Response`, `Router`, `Server` and `Fail`; `kissapi.extras` has WebSocket, sessions,
+auth, OpenAPI, the test client and more. `kissapi guide` prints the chapters of the guide.
+
+How it is made:
+
     bytes → parser → connection → router → hooks → handler → response → bytes
 
 core/      the flow of one request, whatever the protocol: connection, dispatch, hooks, Fail
@@ -37,7 +52,7 @@ from kissapi.routing.markers import Cookie, File, Form, Header, Query
 from kissapi.routing.router import Router
 from kissapi.server import Server
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "App",

@@ -3,7 +3,7 @@
 aiosqlite stands for any driver of asyncio's kind. One that brings a pool (asyncpg, psycopg_pool) takes the
 place of `Pool`; `transaction` stays as it is.
 
-$ curl -d '{"text": "buy milk"}' localhost:8000/notes
+$ curl --json '{"text": "buy milk"}' localhost:8000/notes
 {"id": 1, "text": "buy milk"}
 $ curl localhost:8000/notes
 [{"id": 1, "text": "buy milk"}]
@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiosqlite
+import msgspec
 
 from kissapi import App, Queue, Request, Response, Router, Server
 
@@ -39,6 +40,12 @@ class Pool:
         finally:
             await connection.rollback()
             self.free.put_nowait(connection)
+
+
+class NewNote(msgspec.Struct):
+    """What a client sends: anything else is a 422."""
+
+    text: str
 
 
 class Notes(App):
@@ -76,10 +83,9 @@ async def transaction(req: Req) -> AsyncGenerator[None, Response]:
 
 
 @router.post("/notes")
-async def add(req: Req) -> Response:
-    text = req.json["text"]
-    cursor = await req.db.execute("INSERT INTO notes (text) VALUES (?)", (text,))
-    return Response({"id": cursor.lastrowid, "text": text}, 201)
+async def add(req: Req, note: NewNote) -> Response:
+    cursor = await req.db.execute("INSERT INTO notes (text) VALUES (?)", (note.text,))
+    return Response({"id": cursor.lastrowid, "text": note.text}, 201)
 
 
 @router.get("/notes")

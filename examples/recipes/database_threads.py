@@ -3,7 +3,7 @@
 The transaction is a block in the handler, and no around hook: if a client leaves, hooks end at once, but its
 thread is still at work with the connection.
 
-$ curl -d '{"text": "buy milk"}' localhost:8000/notes
+$ curl --json '{"text": "buy milk"}' localhost:8000/notes
 {"id": 1, "text": "buy milk"}
 $ curl localhost:8000/notes
 [{"id": 1, "text": "buy milk"}]
@@ -15,10 +15,18 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
+import msgspec
+
 from kissapi import App, Request, Response, Router, Server
 
 SIZE = 5
 SCHEMA = "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)"
+
+
+class NewNote(msgspec.Struct):
+    """What a client sends: anything else is a 422."""
+
+    text: str
 
 
 class Notes(App):
@@ -60,11 +68,10 @@ def transaction(req: Req) -> Iterator[sqlite3.Connection]:
 
 
 @router.post("/notes")
-def add(req: Req) -> Response:
-    text = req.json["text"]
+def add(req: Req, note: NewNote) -> Response:
     with transaction(req) as db:
-        number = db.execute("INSERT INTO notes (text) VALUES (?)", (text,)).lastrowid
-    return Response({"id": number, "text": text}, 201)
+        number = db.execute("INSERT INTO notes (text) VALUES (?)", (note.text,)).lastrowid
+    return Response({"id": number, "text": note.text}, 201)
 
 
 @router.get("/notes")

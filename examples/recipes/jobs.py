@@ -3,9 +3,9 @@
 There is one queue for each event loop that serves. It is in memory: what a power cut may not lose belongs in
 a database or a broker, and so does what several processes share.
 
-$ curl -d '{"to": "ann@example.com"}' localhost:8000/mails
+$ curl --json '{"to": "ann@example.com"}' localhost:8000/mails
 {"id": 1, "to": "ann@example.com", "state": "waiting"}
-$ curl localhost:8000/mails/1
+$ sleep 1; curl localhost:8000/mails/1
 {"id": 1, "to": "ann@example.com", "state": "sent"}
 """
 
@@ -13,6 +13,8 @@ import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from itertools import count
+
+import msgspec
 
 from kissapi import App, Fail, Queue, Request, Response, Router, Server, gather, sleep, spawn, timeout
 
@@ -25,6 +27,10 @@ class Mail:
     id: int
     to: str
     state: str = "waiting"
+
+
+class NewMail(msgspec.Struct):
+    to: str
 
 
 class Post(App):
@@ -71,10 +77,10 @@ async def deliver(mail: Mail) -> None:
 
 
 @router.post("/mails")
-async def send(req: Req) -> Response:
+async def send(req: Req, new: NewMail) -> Response:
     if req.app.queue.full():  # better than to promise what cannot be kept
         raise Fail(503, "too much to do", {"Retry-After": "10"})
-    mail = Mail(next(numbers), req.json["to"])
+    mail = Mail(next(numbers), new.to)
     req.app.mails[mail.id] = mail
     if len(req.app.mails) > KEPT:
         del req.app.mails[next(iter(req.app.mails))]

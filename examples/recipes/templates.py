@@ -40,7 +40,7 @@ router.around(sessions(SECRET))
 router.around(csrf())  # forms of other sites are refused
 
 
-def render(req: Request, page: str, status: int = 200, **values: Any) -> Response:
+def render(req: Request, page: str, status: int = 200, /, **values: Any) -> Response:
     """A page of the folder, which has the request as `req`."""
     return html(pages.get_template(page).render(values, req=req), status)
 
@@ -56,7 +56,7 @@ async def add(req: Request) -> Response:
         req.session.flash("A note has a text", "error")
     else:
         notes.append(text)
-        req.session.flash(f"{text} is noted")
+        req.session.flash(f"{text[:40]} is noted")  # a cookie holds 4 KB
     return redirect(req.url_for(index), 303)  # so that a reload does not send the form again
 
 

@@ -1,7 +1,8 @@
-"""What a handler can await on every backend: `sleep`, `to_thread`, and the steps of sync iterators.
+"""What a handler can await on every backend: `sleep` and `to_thread`.
 
 Written once, with the methods of asyncio's loop that both loops have: `create_future`, `call_later`,
-`call_soon_threadsafe`. `kissapi.backends.handlers` runs a plain `def` by `in_thread_of`.
+`call_soon_threadsafe`. `kissapi.backends.handlers` runs a plain `def` by `in_thread_of`, and
+`kissapi.backends.pieces` the steps of sync iterators.
 """
 
 from __future__ import annotations
@@ -58,6 +59,17 @@ def _wake(future: Any) -> None:
 threads = Threads()
 
 
+def submit(loop: Any, call: Callable[[], None], place: Place | None = None) -> None:
+    """Run `call`, which raises nothing, in a worker thread for `loop`; see `Threads.submit`.
+
+    A loop of tests has no threads: there a call is made at once.
+    """
+    if hasattr(loop, "submit"):
+        loop.submit(call)
+    else:
+        threads.submit(call, place)
+
+
 async def to_thread(function: Callable[..., T], *args: Any) -> T:
     """Call `function`, which may block, in a worker thread, and wait for what it returns or raises.
 
@@ -65,7 +77,7 @@ async def to_thread(function: Callable[..., T], *args: Any) -> T:
 
         rows = await kissapi.to_thread(database.execute, "SELECT 1")
     """
-    return await _in_thread(None, copy_context(), function, args)  # type: ignore[no-any-return]
+    return await in_thread(None, copy_context(), function, args)  # type: ignore[no-any-return]
 
 
 async def in_thread_of(request: Any, function: Callable[..., T], *args: Any) -> T:
@@ -75,72 +87,45 @@ async def in_thread_of(request: Any, function: Callable[..., T], *args: Any) -> 
     """
     context = copy_context()
     try:
-        return await _in_thread(_place_of(request), context, function, args)  # type: ignore[no-any-return]
+        return await in_thread(place_of(request), context, function, args)  # type: ignore[no-any-return]
     finally:
         for variable, value in context.items():
             if variable.get(_UNSET) is not value:
                 variable.set(value)
 
 
-class Pieces:
-    """The pieces of a sync iterator, as an async one. It may block, so it runs in the thread of `request`.
-
-    All steps, and the closing, have one thread and one context: a generator can use context variables, and
-    what is bound to a thread, as sqlite3 is.
-    """
-
-    __slots__ = ("_body", "_context", "_place")
-
-    def __init__(self, body: Any, request: Any) -> None:
-        self._body = body
-        self._context = copy_context()
-        self._place = _place_of(request)
-        self._place.stay()
-
-    def __aiter__(self) -> Pieces:
-        return self
-
-    async def __anext__(self) -> Any:
-        piece = await _in_thread(self._place, self._context, next, (self._body, _UNSET))
-        if piece is _UNSET:
-            raise StopAsyncIteration
-        return piece
-
-    async def aclose(self) -> None:
-        """Close the iterator in its thread."""
-        try:
-            if hasattr(self._body, "close"):
-                await _in_thread(self._place, self._context, self._body.close, (), needed=True)
-        finally:
-            self._place.leave()
-
-
 _UNSET: Any = object()
 
 
-def _place_of(request: Any) -> Place:
+def place_of(request: Any) -> Place:
     """Where the calls for `request` run."""
     if request._place is None:
         request._place = Place()
     return request._place  # type: ignore[no-any-return]
 
 
-async def _in_thread(
+async def in_thread(
     place: Place | None, context: Any, function: Any, args: tuple[Any, ...], needed: bool = False
 ) -> Any:
     """Call `function` in a worker thread, that of `place`; if `needed`, though the result is not."""
     loop = running_loop()
     future = loop.create_future()
     call = partial(_call, loop, future, context, function, args, needed)
-    # A loop of tests has no threads: there a call is made at once.
-    if hasattr(loop, "submit"):
-        loop.submit(call)
-    else:
-        threads.submit(call, place)
+    submit(loop, call, place)
     try:
         return await future
     finally:
         del future, call  # an error that is raised from it holds this frame, which would hold it: a cycle
+
+
+def raised_in(function: Any, raised: BaseException) -> Exception:
+    """What a coroutine may raise in place of `raised`, which `function` has raised in a worker thread."""
+    # StopIteration would end the coroutine that waits (PEP 479), SystemExit and the like asyncio's loop.
+    if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
+        return raised
+    error = RuntimeError(f"{function!r} raised {type(raised).__name__}")
+    error.__cause__ = raised
+    return error
 
 
 def _call(
@@ -154,11 +139,7 @@ def _call(
     try:
         result = context.run(function, *args)
     except BaseException as raised:
-        error = raised
-        # StopIteration would end the coroutine that waits (PEP 479), SystemExit and the like asyncio's loop.
-        if isinstance(raised, StopIteration) or not isinstance(raised, Exception):
-            error = RuntimeError(f"{function!r} raised {type(raised).__name__}")
-            error.__cause__ = raised
+        error = raised_in(function, raised)
     try:
         loop.call_soon_threadsafe(_settle, future, result, error)
     except RuntimeError:

@@ -22,7 +22,7 @@ try:
 except ImportError:
     from kissapi.compat.queue import SimpleQueue  # type: ignore[assignment]
 
-__all__ = ["ContextVar", "Place", "Threads", "copy_context"]
+__all__ = ["ContextVar", "Place", "SimpleQueue", "Threads", "copy_context"]
 
 Call = Callable[[], None]
 

@@ -1,5 +1,7 @@
 """App import: the Router or Server that `app:router` on a command line stands for.
 
+An app of another interface, ASGI or WSGI, is given a router of its own.
+
     server_or_router = load("app:router")
 
 A mistake is told in one line that says what and where: a `StartError`. What a module of the app raises is
@@ -16,9 +18,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from kissapi.backends.handlers import COROUTINE
 from kissapi.log.tracebacks import traceback_text
 from kissapi.process.import_guard import importing
 from kissapi.routing.router import Router
+from kissapi.routing.signature import signature_of
 from kissapi.server import Server
 
 
@@ -35,11 +39,12 @@ class StartError(Exception):
         super().__init__(what)
 
 
-def load(target: str) -> Router | Server:
+def load(target: str, interface: str = "auto", loops: int = 1) -> Router | Server:
     """The router or server that `target`, written `module:name`, stands for; a factory is called.
 
     `name` may have dots: `shop:Holder.router`. The current directory comes first where modules are looked
-    for. Raises `StartError`.
+    for. An app of another interface becomes a router: `interface` is "asgi", "wsgi", or "auto" to judge by
+    what it takes. For several `loops` a factory makes one app for each. Raises `StartError`.
     """
     module_name, colon, name = target.partition(":")
     is_name = all(part.isidentifier() for part in module_name.split("."))
@@ -58,15 +63,64 @@ def load(target: str) -> Router | Server:
         return found
     if not callable(found):
         raise StartError(f"{target} is {found!r}, and neither a Router nor a Server nor what makes one")
+    kind = interface_of(found)
+    if kind != "factory" or (interface != "auto" and _takes_anything(found)):
+        return _router_of(found, target, kind if interface == "auto" else interface)
     try:
         made = found()
     except (Exception, SystemExit) as error:
         raise StartError(f"{target}() failed", error) from error
-    if not isinstance(made, (Router, Server)):
+    if isinstance(made, (Router, Server)):
+        return made
+    kind = interface_of(made) if callable(made) else ""
+    if kind not in ("asgi", "wsgi") and (interface == "auto" or not callable(made)):
         if hasattr(made, "close"):
             made.close()  # a coroutine would warn that it was never awaited
-        raise StartError(f"{target}() gave {made!r}, and neither a Router nor a Server")
-    return made
+        raise StartError(
+            f"{target}() gave {made!r}, and neither a Router nor a Server, nor an ASGI or WSGI app"
+        )
+    return _router_of(made, target, kind if interface == "auto" else interface, found if loops > 1 else None)
+
+
+def _takes_anything(function: Any) -> bool:
+    """Whether it is a function with `*args`, as the wrapper of a decorator: the operator knows better."""
+    signature = None if isinstance(function, type) else signature_of(function)
+    return signature is not None and signature.open and signature.takes(3)
+
+
+def interface_of(app: Any) -> str:
+    """What `app` is by what it takes: "asgi", "wsgi", "factory" for nothing, "" for anything else.
+
+    ASGI 3 takes (scope, receive, send), WSGI (environ, start_response). An `async def` with `*args` is of
+    ASGI; what does not tell what it takes is a factory.
+    """
+    signature = signature_of(app)
+    if signature is None and not isinstance(app, type):
+        signature = signature_of(app.__call__)  # that of the object: some middlewares have none in the class
+    if signature is None:
+        return "factory"
+    if signature.open and signature.function.__code__.co_flags & COROUTINE:
+        return "asgi"
+    for count, kind in ((0, "factory"), (2, "wsgi"), (3, "asgi")):
+        if signature.takes(count):
+            return kind
+    return ""
+
+
+def _router_of(app: Any, target: str, interface: str, make: Callable[[], Any] | None = None) -> Router:
+    """The router of an app of `interface`; `make` makes others of its kind."""
+    if interface == "asgi":
+        from kissapi.extras.asgi import from_asgi
+
+        return from_asgi(app) if make is None else from_asgi(make, factory=True)
+    if interface == "wsgi":
+        from kissapi.extras.wsgi import from_wsgi
+
+        return from_wsgi(app)
+    raise StartError(
+        f"{target} is {app!r}: it takes neither (scope, receive, send), as ASGI 3 has it, nor "
+        "(environ, start_response), as WSGI has it. If it is one of them, --interface says which"
+    )
 
 
 def load_function(target: str) -> Callable[[], Any]:
@@ -98,5 +152,7 @@ def start_failure(error: Exception) -> tuple[str, str]:
     """One line that says why a server cannot start, and the traceback of the app's part in it or ""."""
     if isinstance(error, StartError):
         return str(error), error.text
+    if getattr(error, "text", ""):  # what an app of another interface says of itself
+        return f"cannot start: {error}", error.text  # type: ignore[attr-defined]
     text = traceback_text(error)
     return f"cannot start: {type(error).__name__ if text else error}", text

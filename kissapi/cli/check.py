@@ -18,7 +18,7 @@ from kissapi.backends.handlers import as_coroutine_function
 from kissapi.core import Fail
 from kissapi.http.parser import HttpParser
 from kissapi.http.request import Request
-from kissapi.routing.binding import bind
+from kissapi.routing.arguments.binding import bind
 from kissapi.routing.converters import TYPES
 from kissapi.routing.dispatch import Dispatch
 from kissapi.routing.fit import names_more
@@ -26,6 +26,7 @@ from kissapi.routing.lifespan import takes_app
 from kissapi.routing.listing import qualified_name, router_name
 from kissapi.routing.path import spell
 from kissapi.routing.pattern import parameters, texts
+from kissapi.routing.route import ANY
 from kissapi.routing.signature import signature_of
 from kissapi.server.life import steps_of
 
@@ -77,7 +78,7 @@ def unbound(router: Router) -> Iterator[str]:
     """A line for each handler that names what cannot be bound: the path, the handler, its file and line."""
     for route in router.routes():
         try:
-            if names_more(route.handler):
+            if names_more(route):
                 bind(route, as_coroutine_function(route.handler))
         except (TypeError, ImportError) as error:
             yield str(error)
@@ -128,8 +129,7 @@ def _calls(app: Router | Server) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     """What the server calls: in words, the function, and what it is given."""
     router: Any = getattr(app, "router", app)
     for route in router.routes():
-        inner = getattr(route.handler, "_websocket", None)  # the handler of the app, inside one of ours
-        function, given = (route.handler, "request") if inner is None else (inner, "WebSocket")
+        function, given = route.own_handler, "WebSocket" if route.is_websocket else "request"
         if signature_of(function) is None:  # else it has been judged where it was registered
             yield f"{route.method} {route.path}", function, (given,)
         yield from _hooks(route.hooks.before, route.hooks.after, route.hooks.around)
@@ -175,7 +175,8 @@ def _why_not(dispatch: Dispatch, route: Route, path: str) -> str | None:
     """Why a request for `path` does not lead to `route`; None if it does."""
     request = Request()
     try:
-        HttpParser(request).feed_data(f"{route.method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        method = "UNLINK" if route.method == ANY else route.method  # one that no app has a route for
+        HttpParser(request).feed_data(f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     except Fail as fail:
         return f"such a request is answered with {fail.status}"
     try:

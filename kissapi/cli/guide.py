@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
+
+from kissapi.http.words import did_you_mean
 
 FOLDER = Path(__file__).parent.parent / "guide"
 INDEX = "index"
@@ -17,7 +18,6 @@ def chapter(name: str = INDEX) -> str:
     """
     names = sorted(file.stem for file in FOLDER.glob("*.md"))
     if name not in names:
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f": is it {near[0]!r}?" if near else "."
+        hint = did_you_mean(name, names) or "."
         raise LookupError(f"the guide has no chapter {name!r}{hint} There are: {', '.join(names)}")
     return (FOLDER / f"{name}.md").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """The command line: `kissapi app:router`, which is `python -m kissapi app:router`.
 
-    kissapi app:router          serve: a Router, a Server, or a function that makes one
+    kissapi app:router          serve: a Router, a Server, an ASGI or WSGI app, or a function that makes one
     kissapi routes app:router   the table of its routes
     kissapi check app:router    routes registered twice or never reached, and what cannot be called
     kissapi openapi app:router  its OpenAPI document, for generators of clients
@@ -150,7 +150,8 @@ def make_server(target: str | None, given: Mapping[str, Any]) -> Server:
             from kissapi.extras.json_log import JsonLog
 
             settings["logger"] = JsonLog
-    found = load(target) if target is not None else Router()
+    interface = settings.pop("interface", "auto")
+    found = load(target, interface, settings.get("loops", 1)) if target is not None else Router()
     reload = settings.pop("reload", False)
     try:
         if isinstance(found, Server):  # the same object goes on, for the app has it

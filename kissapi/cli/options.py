@@ -15,7 +15,7 @@ from typing import Any
 import kissapi
 from kissapi.cli.beyond import BEYOND, as_shown
 from kissapi.http.limits import Limits
-from kissapi.http.nearest import did_you_mean
+from kissapi.http.words import did_you_mean
 from kissapi.server import BACKENDS, LOOPS
 from kissapi.server.event_loop import wrong_name
 
@@ -32,7 +32,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kissapi",
         usage="kissapi [routes | check | openapi] MODULE:NAME [flags], or kissapi guide [CHAPTER]",
-        description="Serve a Router, a Server, or what a function without arguments makes.",
+        description="Serve a Router, a Server, an ASGI or WSGI app, or what a function without arguments "
+        "makes.",
         epilog="Each flag may stand in the environment: --access-log as KISSAPI_ACCESS_LOG, and so on; PORT "
         "and WEB_CONCURRENCY are heeded too. Also: kissapi routes MODULE:NAME, and so check and openapi.",
         argument_default=None,
@@ -68,6 +69,10 @@ def make_parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--workers", "-w", type=_count, metavar="N", help="processes, and a master that replaces them"
     )
+    how.add_argument(
+        "--interface", choices=("auto", "asgi", "wsgi"),
+        help="of an app that is no Router or Server; default auto, by what it takes",
+    )  # fmt: skip
     how.add_argument("--log-format", choices=("text", "json"), help="json: one object a line")
     how.add_argument(
         "--access-log", action=argparse.BooleanOptionalAction, help="a log line for each request (default)"

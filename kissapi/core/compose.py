@@ -85,5 +85,10 @@ async def answer(errors: Sequence[Errors], request: Request, error: Exception) -
             if what in (500, Exception) and not isinstance(error, Fail) and request._connection is not None:
                 request._connection.service.report(request, error)
             result = await table[what](request, error)
-            return result if isinstance(result, (Response, Fail)) else Fail(status, result)
+            if isinstance(result, (Response, Fail)):
+                return result
+            # The headers of the error stay: the challenge of a 401, the Allow of a 405.
+            headers = (error.headers or {}) if isinstance(error, Fail) else {}
+            kept = {name: headers[name] for name in headers if name.lower() != "content-type"}
+            return Fail(status, result, kept)
     return None

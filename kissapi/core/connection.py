@@ -242,6 +242,7 @@ class Connection(Channel):
         Closing a socket with unread bytes sends a reset, which may overtake the last answer.
         """
         self.become(CLOSING)
+        # A refused message may have megabytes, and the client has `linger_timeout` seconds.
         self.pending = b""
         self.request = None
         self.parser = None

@@ -9,8 +9,9 @@
 
 Each hook does the same: it takes the credentials from the request, asks `check` for the user, and sets
 `req.user`, or answers 401 with `WWW-Authenticate`. As an around it covers all that its router answers,
-mounted routers and 404 among it: which paths exist is a secret as well. `check` is a function, or a mapping
-for a few clients that never change. The hook carries `security`, its OpenAPI security schemes by name.
+mounted routers and 404 among it: which paths exist is a secret as well. The answers are for one user, which
+they say to caches. `check` is a function, or a mapping for a few clients that never change. The hook carries
+`security`, its OpenAPI security schemes by name.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
+from _operator import _compare_digest as compare_digest  # as hmac has it, which a small Python lacks
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kissapi.backends.awaitables import in_thread_of
 from kissapi.backends.handlers import is_plain
 from kissapi.core import Fail
+from kissapi.http.caching import add_vary, keep_private
 from kissapi.http.grammar import is_token
 from kissapi.routing.signature import place_of, signature_of
 
 if TYPE_CHECKING:
     from kissapi.http.request import Request
+    from kissapi.http.response import Response
 
-try:
-    from hmac import compare_digest
-except ImportError:  # Debian's python3.11-minimal has no hmac
-    from _operator import _compare_digest as compare_digest  # type: ignore[no-redef,assignment,unused-ignore]
+__all__ = ["any_of", "api_key", "basic", "bearer", "same"]
 
 Check = Callable[..., Any] | Mapping[str, Any]
 
@@ -66,6 +67,7 @@ class Scheme(NamedTuple):
     challenge: str  # the value of WWW-Authenticate for a request without credentials …
     invalid: str  # … and for one with wrong credentials
     security: Mapping[str, Mapping[str, str]]
+    field: str = "Authorization"  # that has them; "" if they are in the query
 
 
 class Auth:
@@ -92,7 +94,8 @@ class Auth:
             raise _refusal(self._scheme.challenge)
         else:
             req.__dict__.setdefault("user", None)  # an optional hook outside of this one may have set it
-        yield
+        response = yield
+        _keep(response, self._scheme)
 
     async def _user(self, req: Request, given: tuple[str, ...]) -> Any:
         user = None
@@ -127,7 +130,8 @@ class AnyOf:
                 break
         else:
             raise _refusal(self._challenges)
-        yield
+        response = yield
+        _keep(response, *(way._scheme for way in self._ways))
 
 
 def basic(check: Check, *, realm: str = "api", required: bool = True) -> Auth:
@@ -197,7 +201,8 @@ def api_key(
     challenge = f'ApiKey realm="{_quotable(realm)}"'
     where = {"headers": "header", "cookies": "cookie"}.get(place, place)
     security = {_UNSAFE.sub("_", name): {"type": "apiKey", "in": where, "name": name}}
-    return Auth(check, Scheme("api_key", read, "key", challenge, challenge, security), required)
+    field = {"headers": name, "cookies": "Cookie"}.get(place, "")
+    return Auth(check, Scheme("api_key", read, "key", challenge, challenge, security, field), required)
 
 
 def any_of(*ways: Auth) -> AnyOf:
@@ -234,6 +239,12 @@ def _read_bearer(req: Request) -> tuple[str, ...] | None:
         return None
     token = token.strip(" ")
     return (token,) if _TOKEN68.fullmatch(token) else ()
+
+
+def _keep(response: Response, *schemes: Scheme) -> None:
+    """The answer is for one user: caches know that of Authorization alone (RFC 9111 §3.5), and of no key."""
+    add_vary(response, *(scheme.field for scheme in schemes if scheme.field))
+    keep_private(response)
 
 
 def _refusal(challenge: str) -> Fail:

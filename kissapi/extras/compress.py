@@ -8,8 +8,8 @@ It decides by what the answer is: text that is long enough and not compressed ye
 compressed whole. A stream and events are compressed piece by piece, each flushed so that the client can read
 it. Framing is left to the encoder.
 
-Outside of `sessions` it sees the cookies that they set. With `etag` both orders are right; outside of `etag`
-is cheaper, for an answer that has not changed is then not compressed at all.
+Put it outside of `sessions`: there it sees the cookies that they set. With `etag` both orders are right.
+Outside of `etag` is cheaper: an answer that has not changed is not compressed.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kissapi.backends.awaitables import Pieces, to_thread
+from kissapi.backends.awaitables import to_thread
+from kissapi.backends.pieces import Pieces
 from kissapi.extras.files.codings import accepted_codings, refuses_identity
 from kissapi.extras.files.conditions import is_among
 from kissapi.http.caching import add_vary
-from kissapi.http.pieces import close
-from kissapi.http.response import WHOLE, Response, declared_length
+from kissapi.http.head import WHOLE, declared_length
+from kissapi.http.pieces import as_bytes, close
 
 if TYPE_CHECKING:
     from kissapi.http.body_writer import BodyWriter
     from kissapi.http.request import Request
+    from kissapi.http.response import Response
+
+__all__ = ["compress"]
 
 TYPES = (
     "text/*", "application/json", "application/*+json", "application/xml", "*/*+xml",
@@ -168,7 +172,7 @@ class Compressed:
             if not hasattr(self._body, "__anext__"):
                 self._body = Pieces(self._body, writer.request)
             async for part in self._body:
-                data = _as_bytes(part)
+                data = as_bytes(part)
                 await writer.send(piece(data) if len(data) <= LARGE else await to_thread(piece, data))
         await writer.send(self._coder.finish())
 
@@ -189,17 +193,13 @@ class PieceWriter:
 
     async def send(self, piece: str | bytes) -> None:
         # Never in a thread: a heartbeat may be put meanwhile.
-        await self._writer.send(self._piece(_as_bytes(piece)))
+        await self._writer.send(self._piece(as_bytes(piece)))
 
     def put(self, piece: str | bytes) -> None:
-        self._writer.put(self._piece(_as_bytes(piece)))
+        self._writer.put(self._piece(as_bytes(piece)))
 
     def socket(self) -> None:
         """None: what goes there is not what the body has."""
-
-
-def _as_bytes(piece: Any) -> bytes:
-    return piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))
 
 
 # Codings

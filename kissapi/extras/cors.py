@@ -2,8 +2,8 @@
 
     router.around(cors(origins=["https://shop.example"], credentials=True))
 
-A browser asks first, by OPTIONS with `Access-Control-Request-Method`, what a page may send that no form
-could: a preflight, which is answered with 204 before routes and inner hooks are asked. Put it outside of
+Before a page sends what no form could, its browser asks: OPTIONS with `Access-Control-Request-Method`, which
+is called a preflight. It is answered with 204; no route and no inner hook sees it. Put this hook outside of
 hooks that ask for a password: a preflight has none. All answers get the fields, errors too, so that scripts
 can read why.
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from re import Pattern
 
     from kissapi.http.request import Request
+
+__all__ = ["cors"]
 
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")
 
@@ -57,7 +59,7 @@ def cors(
         router.around(cors(re.compile(r"https://[a-z0-9-]+\\.shop\\.example"), expose=["x-total"]))
     """
     check_number("max_age", max_age, 0)
-    allows = _asked(origins)
+    allows = _test_of(origins)
     if credentials and (origins == "*" or allows("null")):
         raise ValueError(
             f"with credentials=True, origins={origins!r} would let any page on the web act as your user "
@@ -111,8 +113,8 @@ def cors(
     return share
 
 
-def _asked(origins: Collection[str] | Pattern[str] | Callable[[str], bool]) -> Callable[[str], bool]:
-    """Whether an origin is allowed, for any form of `origins`."""
+def _test_of(origins: Collection[str] | Pattern[str] | Callable[[str], bool]) -> Callable[[str], bool]:
+    """What tells whether an origin is allowed, for any form of `origins`."""
     if hasattr(origins, "fullmatch"):
         matches = origins.fullmatch
         return lambda origin: is_origin(origin) and matches(origin) is not None

@@ -31,6 +31,7 @@ from kissapi.core import Fail
 from kissapi.extras.site_cookie import SiteCookie
 from kissapi.http.caching import add_vary, keep_private
 from kissapi.http.extra import offer
+from kissapi.http.forms import MULTIPART, URLENCODED, media_type
 from kissapi.http.origin import is_own, origin_list, shown, spelled
 from kissapi.http.verdict import verdict_of
 
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
     from kissapi.http.request import Request
     from kissapi.http.response import Response
 
+__all__ = ["csrf"]
+
 SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))  # RFC 9110 §9.2.1
 SIZE = 32  # bytes of a secret
 FIELD, HEADER = "csrf_token", "x-csrf-token"
 
 _KEY = "_csrf"  # in the session
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def csrf(
@@ -137,8 +139,8 @@ def _exempt_paths(paths: Collection[str]) -> Callable[[Request], bool]:
 def _token_of(request: Request) -> str:
     """The token that came with a request, "" without one."""
     token = request.headers.get(HEADER, "")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not token and kind in _FORMS and request._reader is None:  # a body that streams is the handler's
+    is_form = media_type(request.headers.get("content-type")) in (URLENCODED, MULTIPART)
+    if not token and is_form and request._reader is None:  # a body that streams is the handler's
         token = request.form.get(FIELD, "")
     return token
 

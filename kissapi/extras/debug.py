@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from kissapi.routing.route import Route
     from kissapi.routing.router import Router
 
+__all__ = ["debug"]
+
 AROUND = 5  # lines of source above and below the one that matters
 LONGEST = 400  # characters of a variable; a page of a megabyte is of no use
 MOST = 40  # variables of one step, and steps from each end of a recursion

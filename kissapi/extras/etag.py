@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from kissapi.http.request import Request
     from kissapi.http.response import Response
 
+__all__ = ["check_match", "etag", "tag_of"]
+
 LARGE = 256 * 1024  # bytes; more is digested in a worker thread: blake2b takes 0.3 ms for so many
 
 

@@ -29,6 +29,8 @@ from kissapi.routing.router import Router
 if TYPE_CHECKING:
     from kissapi.http.request import Request
 
+__all__ = ["health"]
+
 _FIELDS = {"cache-control": "no-store"}
 
 

@@ -21,6 +21,8 @@ from kissapi.log.tracebacks import foreign_await, traceback_of
 if TYPE_CHECKING:
     from kissapi.log.text import Answered, LoggedRequest
 
+__all__ = ["JsonLog"]
+
 
 class JsonLog(Log):
     """Writes to `stream`, by default standard output, once per tick like `Log`."""

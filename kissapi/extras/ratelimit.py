@@ -13,6 +13,7 @@ count together. If that does not answer, nothing is limited: better no limit tha
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from bisect import bisect_right
@@ -31,9 +32,14 @@ if TYPE_CHECKING:
     from kissapi.http.request import Request
     from kissapi.http.response import Response
 
+__all__ = ["client_key", "ratelimit"]
+
 PATIENCE = 1.0  # seconds that a request waits for a shared storage …
 PAUSE = 5.0  # … which is then not asked for so long: else each request would wait while it is down
 
+MOST = 100_000  # clients that are remembered in memory for each limit, in about 300 bytes each
+
+_FIT = re.compile(r"[!-~]{1,64}")
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _LIMIT = re.compile(rf"([1-9][0-9]*) *(?:/|per) *([1-9][0-9]*)? *({'|'.join(_UNITS)})s?")
 
@@ -85,12 +91,13 @@ def ratelimit(
 ) -> Callable[[Request], AsyncGenerator[None, Response]]:
     """Allow each client `limits`, such as "100/minute" or "5 per 10 seconds"; answer 429 beyond.
 
-    `key(request)`, sync or async, names the client, None one without limits; by default it is its address, of
-    IPv6 the network (/64), as trusted proxies tell it. `storage` is the URL of one that several processes
-    share: "redis://…" is asked in a worker thread, "async+redis://…" on the loop of asyncio; `options` are
-    those of its client. Hooks with one `name` count together there. Answers have the fields RateLimit-Policy
-    and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), a 429 Retry-After as well. Raises `ValueError`
-    for what is no limit, `ImportError` if the library is missing, and what that raises for the URL.
+    `key(request)`, sync or async, names the client; None is a client without limits. Without `key` the name
+    is the address, as trusted proxies tell it; of IPv6 the network (/64). `storage` is the URL of one that
+    several processes share: "redis://…" is asked in a worker thread, "async+redis://…" on asyncio's loop;
+    `options` are those of its client. Hooks with one `name` count together there. Answers have the fields
+    RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), a 429 Retry-After as well.
+    Raises `ValueError` for what is no limit, `ImportError` if the library is missing, and what that raises
+    for the URL.
 
         router.around(ratelimit("1000/hour", key=lambda req: req.user.id, storage="redis://cache:6379"))
     """
@@ -119,7 +126,7 @@ def ratelimit(
             if counter is None:
                 counter = counters[loop] = make()
             try:
-                states = await counter.hit(str(client), now)
+                states = await counter.hit(_fitting(str(client)), now)
             except Exception as error:
                 asked_again = now + PAUSE
                 if req._connection is not None:
@@ -150,9 +157,18 @@ def client_key(request: Request) -> str:
     """The address of the client; of IPv6 its /64, for one client has all of that.
 
     Clients without one (a Unix socket without a trusted proxy, a proxy that names none) count as one.
+
+        ratelimit("9/minute", key=lambda req: req.headers.get("x-tenant") or client_key(req))
     """
     client = request.client
     return "unknown" if client is None else _network_of(client[0])
+
+
+def _fitting(key: str) -> str:
+    """`key`, or its digest: what a client sends may be long, or refused by a storage, which then fails."""
+    if _FIT.fullmatch(key):
+        return key
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @lru_cache(4096)
@@ -172,7 +188,9 @@ class Memory:
 
     A limit has, for each client, the times of its last requests that were allowed, at most `amount`. Clients
     stand in the order of their last one, so those out of the window are at the front: each request drops up
-    to two of them. The storage in memory of `limits` starts a thread for a request, and has its own clock.
+    to two of them. Beyond `MOST` the first is forgotten: a client that has so many addresses, or chooses its
+    key, fills no memory. The storage in memory of `limits` starts a thread for a request, and has its own
+    clock.
     """
 
     def __init__(self, limits: list[Limit]) -> None:
@@ -190,7 +208,7 @@ class Memory:
                 clients.move_to_end(key)
             for _ in range(2):
                 oldest = next(iter(clients))
-                if clients[oldest][-1] > start:
+                if clients[oldest][-1] > start and len(clients) <= MOST:
                     break
                 del clients[oldest]
             states.append(State(limit, allowed, limit.amount - len(times), times[0] - start))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from kissapi.http.request import Request
     from kissapi.http.response import Response
 
+__all__ = ["current_id", "new_id", "request_id"]
+
 # What may come from outside, into the log and into fields: UUIDs, ULIDs and trace ids are such.
 _FIT = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -39,7 +41,7 @@ def current_id() -> str | None:
 
 
 def new_id() -> str:
-    """32 random hexadecimal digits."""
+    """32 random hexadecimal digits: `request_id(make=lambda: "shop-" + new_id())`."""
     return os.urandom(16).hex()  # 0.5 µs; uuid4 takes three times as long, and an import
 
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from kissapi.http.request import Request
     from kissapi.http.response import Response
 
+__all__ = ["Flash", "Session", "Store", "sessions"]
+
 SHORTEST = 16  # bytes of a secret
 LONGEST = 4096  # bytes of name and value of a cookie that browsers keep (RFC 6265bis §5.6)
 TWO_WEEKS = 14 * 24 * 3600
@@ -44,7 +46,7 @@ _FLASHES = "_flashes"
 
 
 class Flash(NamedTuple):
-    """A message for the next page."""
+    """A message for the next page: `Flash("Saved", "info")`."""
 
     message: str
     category: str

@@ -15,11 +15,13 @@ from kissapi.http.response import Response
 if TYPE_CHECKING:
     from kissapi.http.request import Request
 
+__all__ = ["SiteCookie"]
+
 
 class SiteCookie:
     """A cookie called `name`; the rest is as for `Response.set_cookie`.
 
-    `secure` None is that of the request's scheme, as trusted proxies tell it. Raises `ValueError` and
+    With `secure=None` the scheme of the request decides, as trusted proxies tell it. Raises `ValueError` and
     `TypeError` as `Response.set_cookie` does, for settings that no browser takes.
     """
 

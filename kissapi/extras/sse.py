@@ -26,7 +26,8 @@ import re
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from kissapi.backends.awaitables import Pieces, running_loop, sleep, to_thread
+from kissapi.backends.awaitables import running_loop, sleep, to_thread
+from kissapi.backends.pieces import Pieces
 from kissapi.http.json_library import to_json
 from kissapi.http.limits import check_number
 from kissapi.http.response import Response
@@ -34,6 +35,8 @@ from kissapi.http.response import Response
 if TYPE_CHECKING:
     from kissapi.http.body_writer import BodyWriter
     from kissapi.http.request import Request
+
+__all__ = ["Event", "last_event_id", "sse"]
 
 FIRST = 0.1  # seconds that the head waits for the first event, where hooks could still answer its error
 PROBE = 0.25  # seconds between two comments to a client that sends no more: time for a reset to come
@@ -84,10 +87,8 @@ class Event:
 
     def encode(self) -> bytes:
         """The event in the format of the stream."""
-        lines = []
-        for name, value in (("event", self.event), ("id", self.id), ("retry", self.retry)):
-            if value is not None:
-                lines.append(f"{name}: {value}\n")
+        fields = (("event", self.event), ("id", self.id), ("retry", self.retry))
+        lines = [f"{name}: {value}\n" for name, value in fields if value is not None]
         if self.data is not None:
             lines.extend(f"data: {line}\n" for line in _LINE_END.split(self.data))
         lines.append("\n")
@@ -119,7 +120,10 @@ def sse(
 
 
 def last_event_id(request: Request) -> str | None:
-    """The id of the last event that the client received before it lost the connection; None for a new one."""
+    """The id of the last event that the client received before it lost the connection; None for a new one.
+
+    missed = news_after(int(last_event_id(req) or 0))
+    """
     return request.headers.get("last-event-id") or None
 
 
@@ -166,10 +170,12 @@ class Events:
                 return
             if writer.eof:
                 self._probe()
-            while (event := await self._next()) is not _END and not self._stopping:
+            event = await self._first_event()
+            while event is not _END and not self._stopping:
                 data = (event if isinstance(event, Event) else Event(event)).encode()
                 await writer.send(data)
                 self._sent_at = self._loop.time()
+                event = await anext(self._events, _END)
         except BaseException as error:
             # `_stop` has cancelled the wait for an event; anything else is raised on.
             if not self._stopping or isinstance(error, (Exception, KeyboardInterrupt, SystemExit)):
@@ -216,8 +222,8 @@ class Events:
             finally:
                 del first  # the error holds this frame: no cycle
 
-    async def _next(self) -> Any:
-        """The next event, or `_END`."""
+    async def _first_event(self) -> Any:
+        """The first event, or `_END`."""
         first, self._first = self._first, None
         try:
             return await (self._next_event() if first is None else first)

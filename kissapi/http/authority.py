@@ -14,7 +14,7 @@ _NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+"
 # In the literal of an IPv6 address no zone, such as %25eth0 (RFC 6874): it means nothing on another machine.
 _LITERAL = r"\[(?:(?P<v6>[0-9A-Fa-f:.]{2,45})|v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+;=:]+)\]"
 _AUTHORITY = re.compile(f"(?:{_NAME}|{_LITERAL})(?::(?P<port>[0-9]{{0,5}}))?")
-_USUAL_PORTS = {"http": "80", "https": "443"}
+USUAL_PORTS = {"http": "80", "https": "443"}
 _MAPPED = bytes(10) + b"\xff\xff"  # an IPv4 address as an IPv6 socket shows it (RFC 4291 §2.5.5.2)
 
 
@@ -59,7 +59,7 @@ def split_port(authority: str) -> tuple[str, str]:
 
 def with_port(host: str, port: str, scheme: str) -> str:
     """`host` with `port`, without it if it is the usual one of `scheme`, or ""."""
-    return host if port in ("", _USUAL_PORTS.get(scheme)) else f"{host}:{port}"
+    return host if port in ("", USUAL_PORTS.get(scheme)) else f"{host}:{port}"
 
 
 def is_loopback(authority: str) -> bool:

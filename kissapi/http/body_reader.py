@@ -25,7 +25,7 @@ SMALL = 64 * 1024  # if a handler leaves no more unread, it is read and dropped,
 class BodyReader:
     """The body of one request, and how much of it has come."""
 
-    __slots__ = ("_paused", "_pieces", "_taken", "_waiter", "connection", "ended", "error", "size")
+    __slots__ = ("_paused", "_pieces", "_taken", "_waiters", "connection", "ended", "error", "size")
 
     def __init__(self, connection: Connection | None) -> None:
         self.connection: Any = connection  # None for a body that came whole
@@ -34,7 +34,7 @@ class BodyReader:
         self.size = 0  # bytes that have come and not been taken
         self._paused = 0.0  # when reading was paused
         self._taken = False  # whether `stream` has been called
-        self._waiter: Any = None  # a future that `stream` waits for
+        self._waiters: list[Any] = []  # futures that `piece` waits for
         self._pieces: list[bytes] = []
         if connection is not None:
             self._paused = connection.service.clock()  # it may be so already, for an answer before this
@@ -103,6 +103,11 @@ class BodyReader:
 
     # Called by the handler
 
+    @property
+    def done(self) -> bool:
+        """Whether all of the body has come and been taken."""
+        return self.ended and not self._pieces and self.error is None
+
     def left(self) -> float:
         """How many bytes are yet to come; infinity if none will, or if that is not known."""
         if self.ended and self.error is None:
@@ -113,44 +118,47 @@ class BodyReader:
         return float(parser.body_left())
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises the `Fail` that says why it does not: 400, 408 or 413.
+        """The body as it comes. Raises what `piece` raises, and `RuntimeError` the second time.
 
-        Raises `RuntimeError` the second time: what has been taken is gone.
+        What has been taken is gone.
         """
         if self._taken:
             raise RuntimeError("the body has been taken from req.stream() already: keep what you need of it")
         self._taken = True
-        async for piece in self._rest():
-            yield piece
+        while data := await self.piece():
+            yield data
+
+    async def piece(self) -> bytes:
+        """The next bytes, b"" after the last; if it is cancelled while it waits, nothing is lost.
+
+        Raises the `Fail` that says why no more will come: 400, 408 or 413.
+        """
+        while not self._pieces:
+            if self.error is not None:
+                raise self.error
+            if self.ended:
+                return b""
+            self._want()
+            waiter = running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.remove(waiter)
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        self.size = 0
+        self._want()
+        return data
 
     async def finish(self) -> None:
         """Drop what the handler has left unread, if that is little; else the connection ends."""
         if self.left() <= SMALL:
             try:
-                async for _ in self._rest():
+                while await self.piece():
                     pass
             except Fail as error:  # the connection knows, and ends with the answer
                 error.__traceback__ = None  # it holds this frame, which holds it: no cycle
-
-    async def _rest(self) -> AsyncIterator[bytes]:
-        while True:
-            if self._pieces:
-                data = b"".join(self._pieces)
-                self._pieces.clear()
-                self.size = 0
-                self._want()
-                yield data
-            elif self.error is not None:
-                raise self.error
-            elif self.ended:
-                return
-            else:
-                self._want()
-                self._waiter = running_loop().create_future()
-                try:
-                    await self._waiter
-                finally:
-                    self._waiter = None
 
     def _want(self) -> None:
         """The handler has room for the next piece."""
@@ -174,5 +182,6 @@ class BodyReader:
                 connection.transport.write(CONTINUE)
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,6 +1,7 @@
 """BodyWriter: sends an answer with a body that is large, or is made while it is sent.
 
-Back-pressure: no piece is asked for before the client has taken most of those before it. A body that is
+Back-pressure: no piece is asked for before the client has taken most of those before it. The pieces of one
+turn of the loop go out together, by the `Outbox`. A body that is
 longer or shorter than its Content-Length is cut, so that it does not look complete. The encoder makes the
 writer. A body that sends itself (`send_to`: events, files) is given the writer, and reaches the connection
 only by it.
@@ -11,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kissapi.backends.awaitables import Pieces, sleep
+from kissapi.backends.pieces import Pieces
 from kissapi.core import SENT
-from kissapi.http.pieces import close
-from kissapi.http.response import encode_head
+from kissapi.http.head import encode_head
+from kissapi.http.outbox import Outbox
+from kissapi.http.pieces import as_bytes, close
 
 if TYPE_CHECKING:
     from kissapi.http.interfaces import Outlet
@@ -36,6 +38,7 @@ class BodyWriter:
         "_connection",
         "_on_eof",
         "_on_stop",
+        "_outbox",
         "length",
         "request",
         "response",
@@ -48,7 +51,7 @@ class BodyWriter:
         self.length = length
         self.size = 0  # bytes of the body so far
         self._chunked = length is None and request.http_version != "1.0"
-        self._begun = False  # whether the head is out
+        self._begun = False  # whether the head has been sent
         self._on_eof: list[Callable[[], object]] = []
         self._on_stop: list[Callable[[], object]] = []
 
@@ -60,9 +63,11 @@ class BodyWriter:
         long as the head said.
         """
         self._connection: Outlet = connection
+        self._outbox = Outbox(connection)
         try:
             await self._send_body(connection)
         finally:
+            self._outbox.flush()  # once a piece has been sent, what fails is cut, not answered
             self.request._sent = self.size
         if connection.take is not None and self.request._reader is not None:
             await self.request._reader.finish()
@@ -87,31 +92,43 @@ class BodyWriter:
             pieces = body if hasattr(body, "__anext__") else Pieces(body, self.request)
             try:
                 async for piece in pieces:
-                    await self.send(piece)
+                    if self._put(piece):
+                        await self.taken()
             finally:
                 await close(pieces)
         self.count(0)
         if self.length is not None and self.size < self.length:
             raise RuntimeError(f"the body ended after {self.size} of {self.length} bytes")
-        self.send_head()
+        end = b"" if self._begun else self._head()
         if self._chunked:
-            connection.write(b"0\r\n\r\n")
+            end += b"0\r\n\r\n"
+        if end:
+            self._outbox.put(end)
 
     # Called by a body that sends itself
 
     async def send(self, piece: str | bytes | bytearray | memoryview) -> None:
         """Send the next piece, and wait until the client has taken most of what was sent."""
-        self.put(piece)
-        await self.taken()
+        if self._put(piece):
+            await self.taken()
 
     def put(self, piece: str | bytes | bytearray | memoryview) -> None:
         """Send the next piece without waiting: only for small pieces that are rare."""
-        data = piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))  # no int, no list
-        self.count(len(data))
-        if data:
-            if self._chunked:  # an empty chunk would end the body
-                data = b"%x\r\n%b\r\n" % (len(data), data)
-            self._connection.write(data if self._begun else self._head() + data)
+        self._put(piece)
+
+    def _put(self, piece: Any) -> bool:
+        """Send the next piece; True if `taken` is to be awaited before the one after it."""
+        data = piece if type(piece) is bytes else as_bytes(piece)
+        self.size += (size := len(data))
+        if self.length is not None:
+            self.count(0)
+        if not data:  # as a chunk it would end the body
+            return self._outbox.full()
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (size, data)
+        if not self._begun:
+            data = self._head() + data
+        return self._outbox.put(data)
 
     def send_head(self) -> None:
         """Send the head now, if it is not out: for a body whose first piece may be long in coming."""
@@ -126,10 +143,7 @@ class BodyWriter:
 
     async def taken(self) -> None:
         """Wait until the client has taken most of what was sent."""
-        if self._connection.writable:
-            await sleep(0)  # a generator that never waits must not hold up the others
-        else:
-            await self._connection.drained()
+        await self._outbox.taken()
 
     @property
     def writable(self) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kissapi.http.grammar import members
+
 if TYPE_CHECKING:
     from kissapi.http.response import Response
 
@@ -17,7 +19,7 @@ def add_vary(response: Response, *names: str) -> None:
     >>> add_vary(response, "Origin")  # doctest: +SKIP
     """
     listed = response.headers.get("vary", "")
-    there = {name.strip().lower() for name in listed.split(",")} if listed else ()
+    there = members(listed.lower())
     more = [name for name in names if name.lower() not in there]
     if more and "*" not in there:
         response.headers["vary"] = ", ".join([listed, *more] if listed else more)
@@ -32,7 +34,7 @@ def keep_private(response: Response, *, sets_cookie: bool = False) -> None:
     said = response.headers.get("cache-control", "")
     if said and not sets_cookie:
         return
-    directives = [each.strip() for each in said.split(",") if each.strip()]
+    directives = members(said)
     names = {each.partition("=")[0].lower() for each in directives}
     kept = [each for each in directives if each.partition("=")[0].lower() not in ("public", "s-maxage")]
     if not names & {"private", "no-store"}:

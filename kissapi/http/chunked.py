@@ -77,6 +77,21 @@ class Chunked:
         (True, b'GET')
     """
 
+    __slots__ = (
+        "_left",
+        "_line",
+        "_max_line",
+        "_max_size",
+        "_max_trailer",
+        "_part",
+        "_room",
+        "_state",
+        "declared",
+        "finished",
+        "trailers",
+        "unread",
+    )
+
     def __init__(self, max_line: int = 4096, max_trailer: int = 8192, max_size: float = INFINITE) -> None:
         self.finished = False
         self.unread = b""
@@ -115,7 +130,14 @@ class Chunked:
                 match := _USUAL_LINE.match(data, position, position + self._room)
             ):
                 position = match.end()
-                self._open(match[1])
+                size = self._open(match[1])
+                stop = position + size
+                if data.startswith(b"\r\n", stop):  # a whole chunk, or the end without trailers
+                    self._left = 0
+                    self.finished = not size
+                    if size:
+                        pieces.append(data[position:stop])
+                    position = stop + 2
             elif self._state == _CHUNK_END and data.startswith(b"\r\n", position):
                 position += 2
                 self._begin(_SIZE_LINE, self._max_line)
@@ -159,14 +181,15 @@ class Chunked:
         else:
             self.finished = True
 
-    def _open(self, digits: bytes) -> None:
+    def _open(self, digits: bytes) -> int:
         """A chunk of so many bytes begins; the last one has none, and trailers come behind it."""
-        self._left = int(digits, 16)
-        self.declared += self._left
+        self._left = size = int(digits, 16)
+        self.declared += size
         if self.declared > self._max_size:
             raise ChunkedError("too many bytes in the body")
-        if not self._left:
+        if not size:
             self._begin(_TRAILER, self._max_trailer)
+        return size
 
     def _begin(self, part: str, room: int) -> None:
         """A line of this part begins, of at most `room` bytes."""

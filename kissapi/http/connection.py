@@ -46,6 +46,7 @@ class Connection(core.Connection):
     __slots__ = (  # by use
         "abort_reason",  # why the server ended it; "" if the client did
         "link",  # the app's view of the client, where the parser names a class for that
+        "notes",  # what a handler keeps for as long as the client is there
         "on_stop",  # functions that are called when the server stops
         "peer",
         "sent_until",  # `body_timeout` runs from this time; bytes of the body move it on, see above
@@ -60,6 +61,7 @@ class Connection(core.Connection):
         super().__init__(service)
         self.abort_reason = ""
         self.link: Link | None = None
+        self.notes: Any = None
         self.on_stop: list[Any] = []
         self.peer = peer
         self.sent_until = 0.0
@@ -149,6 +151,11 @@ class Connection(core.Connection):
     def takes(self) -> bool:
         """Whether the client is there, and takes what it is sent."""
         return self.writable and self.state is not CLOSED
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left, or the server has ended the connection."""
+        return self.state is CLOSED or bool(self.transport.is_closing())
 
     def plain_socket(self) -> Any:
         """The client's socket, for a sender that writes to it itself; None if the connection is encrypted."""

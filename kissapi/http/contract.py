@@ -100,11 +100,8 @@ class Contract:
         ):
             raise TypeError(f"link_class is a subclass of kissapi.Link, not {self.link_class!r}")
         make: Callable[[Any], Any] = parser_class
-        if (
-            not isinstance(sample, Parser)
-            or type(sample).reset is Parser.reset
-            or not _has_own_finished(sample)
-        ):
+        whole = isinstance(sample, Parser) and type(sample).reset is not Parser.reset
+        if not whole or not _has_own_finished(sample):
             wholes: dict[type, type] = {}  # a function may make parsers of several classes
 
             def make(request: Any) -> Any:

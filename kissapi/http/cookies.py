@@ -33,9 +33,8 @@ def cookie_field(
     partitioned: bool,
 ) -> str:
     """The value of a Set-Cookie field. Raises what `Response.set_cookie` raises."""
-    if not isinstance(
-        value, str
-    ):  # None would be sent as "None", one session shared by all clients without one
+    if not isinstance(value, str):
+        # None would be sent as "None": one session, shared by all clients without one.
         raise TypeError(
             f"the value of a cookie is a str, not {value!r}; to delete it: delete_cookie({name!r})"
         )

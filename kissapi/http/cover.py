@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi import core
 from kissapi.core import answer, compose
+from kissapi.http.head import is_bodyless
 from kissapi.http.pieces import Begun, close, is_stream, pieces_of
-from kissapi.http.response import Response, is_bodyless
+from kissapi.http.response import Response
+from kissapi.http.words import name_of
 
 if TYPE_CHECKING:
     from kissapi.core.compose import Call, Errors
@@ -115,7 +117,7 @@ class Cover:
         """The response that `hook` has yielded in place of the bare `yield`."""
         if not isinstance(early, Response):
             raise TypeError(
-                f"the around hook {_name(hook)} yielded {early!r}: "
+                f"the around hook {name_of(hook)} yielded {early!r}: "
                 "`yield` goes on to the handler, `yield Response(…)` answers, `raise Fail(…)` refuses"
             )
         try:
@@ -213,8 +215,5 @@ async def _end(steps: AsyncGenerator[Any, Any]) -> None:
 
 
 def _misuse(hook: Around, what: str) -> RuntimeError:
-    return RuntimeError(f"the around hook {_name(hook)} {what}: it yields once, and gets the response there")
-
-
-def _name(hook: Around) -> Any:
-    return getattr(hook, "__qualname__", hook)
+    name = name_of(hook)
+    return RuntimeError(f"the around hook {name} {what}: it yields once, and gets the response there")

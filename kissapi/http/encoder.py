@@ -1,5 +1,7 @@
 """Encoder: a handler's result as HTTP/1.1: the bytes of the answer, or a sender for a large or streamed body.
 
+What has an `encode_answer` says itself what answers: bytes, a sender or a `Response`.
+
 The head says whether the answer is the last one of its connection, so that is decided here. If the encoder
 raises, the core answers the exception in place of the result. `Service` calls what `encoder_for` returns.
 """
@@ -12,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.core import Fail
 from kissapi.http.body_writer import BodyWriter
-from kissapi.http.pieces import Begun, encoded_by, is_stream, pieces_of, send_pieces
-from kissapi.http.response import (
+from kissapi.http.grammar import members
+from kissapi.http.head import (
     JSON_HEAD,
     NUMBERS,
     TEXT_HEAD,
     UTF8_HEAD,
     WHOLE,
-    Response,
     declared_length,
     encode_head,
     is_bodyless,
 )
+from kissapi.http.pieces import Begun, encoded_by, is_stream, pieces_of, send_pieces
+from kissapi.http.response import Response
 from kissapi.http.upgrade import Upgrade
 
 if TYPE_CHECKING:
@@ -41,6 +44,10 @@ class Refused:
     def __init__(self, cover: Cover, error: BaseException) -> None:
         self.cover = cover
         self.error: BaseException | None = error
+
+    def encode_answer(self, connection: Connection, request: Request, tail: bytes) -> Any:
+        """The sender of the answer."""
+        return partial(self.answer, request)
 
     async def answer(self, request: Request, connection: Connection) -> Any:
         """A sender: what the arounds and error handlers of the cover answer, else the service."""
@@ -83,8 +90,13 @@ def encode_http(connection: Any, request: Any, result: Any) -> Any:
     elif kind is dict or kind is list:
         body = service.to_json(result)
         head, size = JSON_HEAD, len(body)
-    elif kind is Refused:
-        return partial(result.answer, request)
+    elif kind is Response:
+        return _encode_response(connection, request, result, tail)
+    elif hasattr(kind, "encode_answer"):
+        answer = result.encode_answer(connection, request, tail)
+        if type(answer) is bytes or not isinstance(answer, Response):
+            return answer
+        return _encode_response(connection, request, answer, tail)
     else:
         return _encode_response(connection, request, service.run(Response.of, result), tail)
     if size > WHOLE or request.method == "HEAD":
@@ -103,7 +115,7 @@ def _unread(connection: Any, request: Any, result: Any) -> Any:
         body, status = result.body, result.status
     elif isinstance(result, Fail):
         body, status = result.data, result.status
-    streams = hasattr(body, "__anext__") or hasattr(body, "__next__") or hasattr(body, "send_to")
+    streams = is_stream(body) or hasattr(body, "send_to")
     if reader.ended or (streams and not is_bodyless(request, status)):
         return None  # an answer that streams may still read it
 
@@ -125,13 +137,14 @@ def _encode_response(connection: Any, request: Any, response: Response, tail: by
 
 
 def _encode(connection: Any, request: Any, response: Response, tail: bytes) -> Any:
-    service = connection.service
-    if "connection" in response.headers and response.headers["connection"].lower() == "close":
+    service, fields = connection.service, response._headers
+    if fields is not None and "connection" in fields and fields["connection"].lower() == "close":
         connection.close_after = True
         tail = service.tail_close
     if not response._prepared:
         response.prepare(request)
-    body, status = response.body, response.status
+    body: Any = response._body
+    status = response._status
     if isinstance(response, Upgrade):
         if request._reader is not None:
             raise RuntimeError(
@@ -170,7 +183,7 @@ def _encode(connection: Any, request: Any, response: Response, tail: bytes) -> A
         return data
     if isinstance(body, bytes) and len(body) <= WHOLE:
         _note(connection, request, status, len(body))
-        return encode_head(response, tail, len(body)) + body
+        return encode_head(response, tail, len(body), body=body)
     length = len(body) if isinstance(body, bytes) else declared_length(response)
     return BodyWriter(request, response, length).run
 
@@ -227,5 +240,5 @@ def encode_by_parser(contract: Contract, connection: Any, request: Any, result: 
 def _wants_keep_alive(request: Any) -> bool:
     """HTTP's rule (RFC 9112 §9.3), for parsers without `should_keep_alive`."""
     fields = {name.lower(): value for name, value in request.headers.items()}  # a plain dict, perhaps
-    options = [option.strip().lower() for option in fields.get("connection", "").split(",")]
+    options = members(fields.get("connection", "").lower())
     return "close" not in options and (request.http_version != "1.0" or "keep-alive" in options)

@@ -32,6 +32,9 @@ class Extra:
 
 
 def offer(request: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """`make(request)` is the attribute `name` once that is looked at. It holds no request: no cycle."""
+    """Have `make(request)` called when the attribute `name` is first looked at.
+
+    `make` must hold no request: that would be a cycle.
+    """
     vars(request)[f"_make_{name}"] = make
     vars(request).pop(name, None)  # what an outer hook has made

@@ -32,6 +32,7 @@ def read_form(content_type: str | None, body: bytes, limits: type[Limits] | Limi
     Raises `Fail`: 400 for what is no form, or has too many fields; 413 for one that is too large; 415 for
     another content type.
 
+        >>> from kissapi.http.limits import Limits
         >>> read_form("application/x-www-form-urlencoded", b"a=1&a=2", Limits()).form
         {'a': ['1', '2']}
     """

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from kissapi.core import Fail
+from kissapi.http.hints import Hint
+from kissapi.http.words import cut
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -24,7 +26,6 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SPELT = {"int": re.compile(r"[+-]?[0-9]+"), "float": _NUMBER, "Decimal": _NUMBER}
 _BOOLS = {"true": True, "1": True, "yes": True, "on": True}
 _BOOLS |= {"false": False, "0": False, "no": False, "off": False}
-_SHOWN = 60  # characters of a wrong value that the answer repeats
 
 
 class Missing(Fail, KeyError):
@@ -84,6 +85,8 @@ class Query(Given[V]):
     __slots__ = ()
     _missing = "the query has no {!r}"
     _place = "the query"
+    if not TYPE_CHECKING:
+        getlist = Hint("getlist", "req.query_all.get(name, [])", _place)
 
 
 class Form(Given[V]):
@@ -92,6 +95,8 @@ class Form(Given[V]):
     __slots__ = ()
     _missing = "the form has no {!r}"
     _place = "the form"
+    if not TYPE_CHECKING:
+        getlist = Hint("getlist", "req.form_all.get(name, [])", _place)
 
 
 class Files(Given[V]):
@@ -100,6 +105,8 @@ class Files(Given[V]):
     __slots__ = ()
     _missing = "the form has no file {!r}"
     _place = "the form"
+    if not TYPE_CHECKING:
+        getlist = Hint("getlist", "req.files_all.get(name, [])", _place)
 
 
 class Cookies(Given[str]):
@@ -152,29 +159,32 @@ def of_json(value: Any) -> Any:
 
 
 def converted(value: Any, name: object, place: str, kind: Any) -> Any:
-    """`value` as a `kind`; raises `Fail(400)` if it is none, which says that `place` has it as `name`.
+    """`value`, which `place` has as `name`, as a `kind`. Raises `Fail(400)` that says so if it is none.
 
     >>> converted("7", "page", "the query", int)
     7
     """
     if not isinstance(value, str):
         return _json_as(value, name, place, kind)
-    why = ""
     try:
-        if kind is bool:
-            return _BOOLS[value.lower()]
-        spelt = _SPELT.get(_name_of(kind))
-        if spelt is None or spelt.fullmatch(value):
-            result = kind(value)
-            if kind is not float or result - result == 0:  # 1e999 is infinity
-                return result
-    except (
-        ValueError,
-        KeyError,
-        ArithmeticError,
-    ) as error:  # Decimal's InvalidOperation is the last of these
+        return parsed(value, kind)
+    except ValueError as error:
         why = str(error)
-    raise _wrong(value, name, place, kind, why) from None
+    raise _wrong(value, name, place, kind, why)
+
+
+def parsed(text: str, kind: Any) -> Any:
+    """`text` as a `kind`: a number in the spelling above, or what `kind` makes of it. Raises `ValueError`."""
+    spelt = _SPELT.get(getattr(kind, "__name__", ""))
+    if spelt is not None and not spelt.fullmatch(text):
+        raise ValueError
+    try:
+        value = _BOOLS[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ArithmeticError) as error:  # the latter is Decimal's
+        raise ValueError(error) from None
+    if kind is float and value - value != 0:  # 1e999 is infinity
+        raise ValueError
+    return value
 
 
 def _json_as(value: Any, name: object, place: str, kind: Any) -> Any:
@@ -187,7 +197,8 @@ def _json_as(value: Any, name: object, place: str, kind: Any) -> Any:
             raise _wrong(value, name, place, kind)
     try:
         # Decimal(0.1) is 0.1000000000000000055: the client has written 0.1.
-        return kind(repr(value) if isinstance(value, float) and _name_of(kind) == "Decimal" else value)
+        decimal = isinstance(value, float) and getattr(kind, "__name__", "") == "Decimal"
+        return kind(repr(value) if decimal else value)
     # uuid.UUID(7) is an AttributeError, float(10**400) an OverflowError
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         why = str(error)
@@ -197,13 +208,5 @@ def _json_as(value: Any, name: object, place: str, kind: Any) -> Any:
 def _wrong(value: Any, name: object, place: str, kind: Any, why: str = "") -> Fail:
     """`why` is what a function says that is no class: it may know more than that the value is wrong."""
     what = _KINDS.get(kind) or (f"a {kind.__name__}" if isinstance(kind, type) else "valid")
-    reason = f": {_cut(why)}" if why and not isinstance(kind, type) else ""
-    return Fail(400, f"{name!r} of {place} must be {what}, not {_cut(repr(value))}{reason}")
-
-
-def _name_of(kind: Any) -> str:
-    return getattr(kind, "__name__", "")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    reason = f": {cut(why)}" if why and not isinstance(kind, type) else ""
+    return Fail(400, f"{name!r} of {place} must be {what}, not {cut(repr(value))}{reason}")

@@ -15,3 +15,12 @@ _TOKEN_CHARACTERS = frozenset(TOKEN.decode())
 def is_token(text: str) -> bool:
     """Whether `text` may be a field name or a method (RFC 9110 §5.6.2)."""
     return bool(text) and _TOKEN_CHARACTERS.issuperset(text)
+
+
+def members(field: str) -> list[str]:
+    """The members of a field that is a list (RFC 9110 §5.6.1); empty ones do not count.
+
+    >>> members("gzip, , br;q=1")
+    ['gzip', 'br;q=1']
+    """
+    return [member for part in field.split(",") if (member := part.strip(" \t"))]

@@ -8,6 +8,7 @@ may not contain is percent-encoded. Fields that are known to be valid pass by `f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, Self, TypeVar, overload
 
 from kissapi.http import uri
@@ -56,10 +57,20 @@ class Headers(MutableMapping[str, str]):
         self._values: dict[str, list[str]] = {}
         if not items:
             return  # to ask for its type would take longer than all the rest
-        if isinstance(items, Headers):
-            items = items.lines()  # one by one: joined with commas, cookies could not be told apart again
-        for name, value in items.items() if isinstance(items, Mapping) else items:
-            self.add(name, value)
+        pairs: Iterable[tuple[str, str]]
+        if type(items) is dict:  # isinstance of an abstract class takes as long as to check a field
+            pairs = items.items()
+        elif isinstance(items, Headers):
+            pairs = items.lines()  # one by one: joined with commas, cookies could not be told apart again
+        else:
+            pairs = items.items() if isinstance(items, Mapping) else items
+        for name, value in pairs:
+            key = _checked_name(name)
+            text = checked_value(key, value)
+            if key in self._values:
+                self._values[key].append(text)
+            else:
+                self._values[key] = [text]
 
     @classmethod
     def from_wire(cls, head: bytes) -> Self:
@@ -84,7 +95,7 @@ class Headers(MutableMapping[str, str]):
 
     def __setitem__(self, name: str, value: str) -> None:
         key = _checked_name(name)
-        self._values[key] = [_checked_value(name, value)]
+        self._values[key] = [checked_value(key, value)]
 
     def __delitem__(self, name: str) -> None:
         del self._values[name.lower()]
@@ -128,12 +139,23 @@ class Headers(MutableMapping[str, str]):
 
     def add(self, name: str, value: str) -> None:
         """One more value of `name`, beside those it has: `headers.add("Set-Cookie", "a=1")`."""
-        key, checked = _checked_name(name), _checked_value(name, value)
-        self._values.setdefault(key, []).append(checked)
+        key = _checked_name(name)
+        text = checked_value(key, value)
+        self._values.setdefault(key, []).append(text)
 
     def get_all(self, name: str) -> list[str]:
         """Every value of `name` in the order they came; an empty list if there is none."""
         return list(self._values.get(name.lower(), ()))
+
+    def copy(self) -> Self:
+        """The same fields, which may be changed apart from these."""
+        headers = type(self).__new__(type(self))
+        headers._values = {name: values.copy() for name, values in self._values.items()}
+        return headers
+
+    def by_name(self) -> Iterable[tuple[str, list[str]]]:
+        """Each name with its values."""
+        return self._values.items()
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """One (name, value) for every line on the wire."""
@@ -163,6 +185,7 @@ class RequestHeaders(Headers):
         return converted(Headers.__getitem__(self, name), name, "the headers", kind)
 
 
+@lru_cache(1024)  # an app has few names; to look at the characters of one takes ten times as long
 def _checked_name(name: str) -> str:
     if not isinstance(name, str) or not is_token(name):
         raise ValueError(
@@ -171,10 +194,11 @@ def _checked_name(name: str) -> str:
     return name.lower()
 
 
-def _checked_value(name: str, value: str) -> str:
+def checked_value(name: str, value: str) -> str:
+    """`value` as it is sent, of the field `name` in lower case."""
     if not isinstance(value, str):
         raise ValueError(f"header {name} must be a str, not {value!r}")
-    if name.lower() in _REFERENCES:
+    if name in _REFERENCES and not uri.is_plain(value):
         value = uri.encode_reference(value.strip(" \t"))
     if not (value.isascii() and value.isprintable()):  # nearly all are
         if value.translate(_CONTROL) != value:

@@ -17,11 +17,16 @@ _PLACES = {
     "FILES": "req.files",
     "values": "req.query, or req.form",
     "data": "req.body, req.form or req.json",
+    "g": "req.state",
     "get_data": "req.body",
     "read": "req.body, or req.stream() of a route with stream=True",
     "get_json": "req.json, a value and no function",
     "is_json": 'req.headers.get("content-type")',
     "content_type": 'req.headers.get("content-type")',
+    "content_length": 'req.headers.get("content-length"), or len(req.body)',
+    "mimetype": 'req.headers.get("content-type")',
+    "referrer": 'req.headers.get("referer")',
+    "authorization": "req.headers, or req.user of kissapi.extras.auth",
     "user_agent": 'req.headers.get("user-agent")',
     "host": "req.base_url, or req.headers",
     "path_params": "req.params",
@@ -30,7 +35,10 @@ _PLACES = {
     "match_info": "req.params",
     "COOKIES": "req.cookies",
     "META": "req.headers, and req.client",
+    "environ": "req.headers, and req.client",
     "remote_addr": "req.client",
+    "ip": "req.client",
+    "full_path": "req.url, or req.path and req.query_string",
     "is_secure": 'req.scheme == "https"',
     "url_root": "req.base_url",
     "host_url": "req.base_url",
@@ -42,13 +50,14 @@ _PLACES = {
 class Hint:
     """An attribute that is not there, with an error that says where to look."""
 
-    def __init__(self, name: str, place: str) -> None:
+    def __init__(self, name: str, place: str, what: str = "a request") -> None:
         self._name = name
         self._place = place
+        self._what = what
 
     def __get__(self, request: Any, owner: type) -> Any:
         raise AttributeError(
-            f"a request has no {self._name!r}: it is {self._place}", name=self._name, obj=request
+            f"{self._what} has no {self._name!r}: it is {self._place}", name=self._name, obj=request
         )
 
 

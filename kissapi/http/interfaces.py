@@ -57,6 +57,10 @@ class Outlet(Protocol):
     def takes(self) -> bool:
         """Whether the client is there, and takes what it is sent."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left, or the server has ended the connection."""
+
     def write(self, data: bytes) -> None:
         """Send the next bytes of the answer."""
 
@@ -84,6 +88,13 @@ class Body(Protocol):
 
     ended: bool  # whether no more will come
 
+    @property
+    def done(self) -> bool:
+        """Whether all of it has come and been taken."""
+
+    async def piece(self) -> bytes:
+        """The next bytes, b"" after the last. Raises `Fail` if the rest does not come."""
+
     def stream(self) -> AsyncIterator[bytes]:
         """The pieces. Raises `Fail` if the rest does not come, `RuntimeError` the second time."""
 
@@ -109,6 +120,7 @@ class Routes(Protocol):
 
     max_body: int  # the largest body that any of them takes, in bytes
     rules: bool  # whether some have a limit of their own, or take bodies as they come
+    gives_tasks: bool  # whether `handle` may give a task that runs already, in place of a coroutine
 
     def handle(self, request: Any) -> Coroutine[Any, Any, Any]:
         """The coroutine that answers `request`. Raises `Fail` if no route matches."""

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from kissapi.core import Fail
+from kissapi.http.json_native import LARGE, native_encoder
 from kissapi.http.json_values import explain, plain
 
 
@@ -40,7 +41,12 @@ def _make_encoder() -> Callable[[Any, int], Iterable[str]]:
     return encoder
 
 
-_of_thread = threading.local()
+class _OfThread(threading.local):
+    native: Callable[[Any], bytes | None] | None = None  # once an answer was large, if there is one
+    encode: Callable[[Any, int], Iterable[str]]
+
+
+_of_thread = _OfThread()
 
 
 def to_json(value: Any) -> bytes:
@@ -49,17 +55,24 @@ def to_json(value: Any) -> bytes:
     Raises `TypeError`, with its path, for what cannot be encoded (`result["items"][3].when: complex`);
     `ValueError` for circles, and for NaN and Infinity: Python writes them, JSON has none.
     """
+    if _of_thread.native is not None:
+        data = _of_thread.native(value)
+        if data is not None:
+            return data
     try:
         encode = _of_thread.encode
     except AttributeError:
         encode = _of_thread.encode = _make_encoder()
     try:
-        return "".join(encode(value, 0)).encode("ascii")
+        data = "".join(encode(value, 0)).encode("ascii")
     except BaseException as error:
         _of_thread.encode = _make_encoder()  # the other one's guard against circles is dirty
         if isinstance(error, (TypeError, ValueError)):
             raise explain(value, _dumps, error) from None
         raise
+    if len(data) > LARGE and _of_thread.native is None:
+        _of_thread.native = native_encoder(_dumps)
+    return data
 
 
 def _dumps(value: Any) -> str:

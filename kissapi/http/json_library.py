@@ -1,7 +1,7 @@
 """JsonLibrary: what `Server(json=…)` is given, as the two functions that requests and responses use.
 
 `to_json` is the JSON of the server that the handler at work belongs to. Its library is in a context variable,
-which each request begins with: a `Response` is made, and its body encoded, before it is known who has asked.
+which each request begins with: a `Response` encodes its body when it is made, and knows no request then.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-_SHOWN = 60  # characters of a key that an error repeats
+from kissapi.http.words import cut, type_name
 
 # By module and name of a class, or of one that it inherits from.
 _KNOWN: dict[str, Callable[[Any], Any]] = {
@@ -18,7 +18,6 @@ _KNOWN: dict[str, Callable[[Any], Any]] = {
     "datetime.date": lambda value: value.isoformat(),
     "datetime.time": lambda value: value.isoformat(),
     "uuid.UUID": str,
-    "kissapi.compat.uuid.UUID": str,
     "decimal.Decimal": str,  # a float would round it
     "enum.Enum": lambda value: value.value,
     "builtins.set": list,
@@ -42,7 +41,7 @@ def plain(value: Any) -> Any:
 
 def _find_converter(kind: type) -> Callable[[Any], Any] | None:
     if hasattr(kind, "model_dump"):  # pydantic; it has aliases and serializers of its own
-        return lambda model: model.model_dump(mode="json")
+        return lambda model: model.model_dump(mode="json", by_alias=True)
     if hasattr(kind, "__struct_fields__"):
         from msgspec import to_builtins  # it is there, for `kind` is a Struct
 
@@ -51,7 +50,7 @@ def _find_converter(kind: type) -> Callable[[Any], Any] | None:
     if names is not None:
         return lambda record: {name: getattr(record, name) for name in names}
     for base in kind.__mro__:
-        if convert := _KNOWN.get(f"{base.__module__}.{base.__qualname__}"):
+        if convert := _KNOWN.get(type_name(base)):
             return convert
     return None
 
@@ -114,7 +113,7 @@ def _find(value: Any, encode: Callable[[Any], object]) -> tuple[str, Any] | None
 def _spell(key: Any) -> str:
     """A key for one line of a log; it may be what a client has sent."""
     text = f'"{key}"' if isinstance(key, str) and key.isprintable() and '"' not in key else repr(key)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return cut(text)
 
 
 def _fails(encode: Callable[[Any], object], value: Any) -> bool:

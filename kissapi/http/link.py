@@ -97,11 +97,11 @@ class Link:
             await self._connection.drained()
 
     def close(self) -> None:
-        """End the connection, once the answer in hand and all pushes are out."""
+        """End the connection behind the answer in hand and all pushes. No later message is answered."""
         connection = self._connection
         if connection is not None:
             self._ends = True
-            self._in_loop(self._call_flush, connection)
+            self._in_loop(self._close, connection)
 
     # In the loop
 
@@ -118,6 +118,10 @@ class Link:
             loop.call_soon_threadsafe(function, connection, *arguments)
         except RuntimeError:
             pass  # that loop is closed, and all its clients have left
+
+    def _close(self, connection: Any) -> None:
+        connection.close_after = True  # at once: messages behind the one in hand are not answered
+        self._call_flush(connection)
 
     def _put(self, connection: Any, data: bytes) -> None:
         if self._over or self._connection is None:
@@ -157,7 +161,6 @@ class Link:
         else:
             self.write()
             if self._ends:
-                connection.close_after = True
                 connection.resume()
 
     # Called by the connection and its service

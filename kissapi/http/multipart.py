@@ -186,9 +186,7 @@ def _make_parser(content_type: str, limits: type[Limits] | Limits) -> Any:
             "forms of multipart/form-data need the package multipart: pip install 'kissapi[forms]'"
         ) from None
     boundary = parse_options_header(content_type)[1].get("boundary", "")
-    if (
-        not 1 <= len(boundary) <= 70 or not boundary.isascii() or not boundary.isprintable()
-    ):  # RFC 2046 §5.1.1
+    if not (1 <= len(boundary) <= 70 and boundary.isascii() and boundary.isprintable()):  # RFC 2046 §5.1.1
         raise Fail(400, "Bad Request: the Content-Type must have a boundary of 1 to 70 characters")
     return PushMultipartParser(boundary, max_segment_count=limits.max_parts)
 

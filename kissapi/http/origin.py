@@ -11,14 +11,13 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from kissapi.http.authority import is_authority
+from kissapi.http.authority import USUAL_PORTS, is_authority
+from kissapi.http.words import cut
 
 if TYPE_CHECKING:
     from kissapi.http.request import Request
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")  # RFC 3986 §3.1
-_USUAL_PORTS = {"http": ":80", "https": ":443"}
-_SHOWN = 80  # characters of an origin that an answer repeats
 
 
 def spelled(origin: str) -> str:
@@ -30,7 +29,7 @@ def spelled(origin: str) -> str:
     if not origin.isascii():
         return origin  # lower() makes a k of the Kelvin sign, and an origin that is listed of one that is not
     origin = origin.lower()
-    return origin.removesuffix(_USUAL_PORTS.get(origin.partition("://")[0], ":"))
+    return origin.removesuffix(":" + USUAL_PORTS.get(origin.partition("://")[0], ""))
 
 
 def is_origin(text: str) -> bool:
@@ -43,10 +42,10 @@ def is_origin(text: str) -> bool:
     return _SCHEME.fullmatch(scheme) is not None and "*" not in host and is_authority(host)
 
 
-def origin_list(origins: Iterable[str], what: str = "origins") -> frozenset[str]:
+def origin_list(origins: Iterable[str]) -> frozenset[str]:
     """The origins that an app lists, in the usual spelling. Raises `ValueError`, which says what to write."""
     if isinstance(origins, str):
-        raise ValueError(f'{what} is a list such as ["https://example.org"], or "*", not {origins!r}')
+        raise ValueError(f'origins is a list such as ["https://example.org"], or "*", not {origins!r}')
     listed = tuple(origins)  # it may be a generator
     for origin in listed:
         if not isinstance(origin, str) or (origin != "null" and not is_origin(origin)):
@@ -70,6 +69,5 @@ def is_own(request: Request, origin: str) -> bool:
 
 
 def shown(origin: Any) -> str:
-    """`origin` for a message: what a client has sent may be long."""
-    text = repr(origin)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    """`origin` for a message."""
+    return cut(repr(origin), 80)

@@ -41,6 +41,7 @@ class HttpParser(Parser):
     Up to two empty lines before a request are tolerated. What else is tolerated, or is refused though the
     grammar lets it pass, stands at the head of `request_line.py`, `authority.py`, `framing.py`, `chunked.py`.
 
+        >>> from kissapi import Request
         >>> parser = HttpParser(request := Request())
         >>> parser.feed_data(b"GET /hello?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
         >>> parser.finished, request.method, request.path, request.query
@@ -103,7 +104,7 @@ class HttpParser(Parser):
         head = usual_head(data)
         if head is not None:
             end = head.end()
-            method, path, query, host, length = head.groups()
+            method, path, query, host, length, chunked = head.groups()
             if method in _METHODS and (end <= self._small_head or self._fits(data, end)):
                 request = self._request
                 request.method = _METHODS[method]
@@ -114,12 +115,12 @@ class HttpParser(Parser):
                 self.unread = data[end:]
                 if host != self._host:
                     self._check_host(host)
-                if length is None:
+                if length is None and chunked is None:
                     self.finished, self._request = True, None
                 else:
                     self._plain = False
-                    size = int(length)
-                    if size > self._limits.max_body:
+                    size = None if length is None else int(length)
+                    if size is not None and size > self._limits.max_body:
                         self.in_body = True  # the head is well-formed: its route may have an answer to 413
                         raise too_large(self._limits.max_body)
                     self._await_body(size)

@@ -1,4 +1,4 @@
-"""Pieces: a body that is made while it is sent, as an async iterator; and what sends it by a parser's words.
+"""Pieces: a body that is made while it is sent, as an async iterator, and its sender for other protocols.
 
 `Cover` draws the first piece of a stream by `Begun`. The encoder of a protocol with `encode_piece` answers a
 stream by `send_pieces`; the bodies of HTTP are sent by `BodyWriter`.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kissapi.backends.awaitables import Pieces, sleep
+from kissapi.backends.pieces import Pieces
 from kissapi.core import SENT
+from kissapi.http.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 def is_stream(result: Any) -> bool:
     """Whether `result` gives its pieces one by one, sync or async."""
     return hasattr(result, "__anext__") or hasattr(result, "__next__")
+
+
+def as_bytes(piece: Any) -> bytes:
+    """The bytes of a piece; text is UTF-8. Raises `TypeError` for what has none: a number, a list."""
+    return piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))
 
 
 def pieces_of(request: Any, body: Any) -> Any:
@@ -56,16 +62,14 @@ async def send_pieces(request: Any, status: int, pieces: Any, connection: Outlet
     closed.
     """
     size = 0
+    outbox = Outbox(connection)
     try:
         async for data in pieces:
-            if data:
-                size += len(data)
-                connection.write(data)
-            if connection.writable:
-                await sleep(0)  # a generator that never waits must not hold up the others
-            else:
-                await connection.drained()
+            size += len(data)
+            if outbox.put(data) if data else outbox.full():
+                await outbox.taken()
     finally:
+        outbox.flush()
         request._sent = size
         await close(pieces)
     service = connection.service
@@ -89,7 +93,7 @@ class Begun:
         first = b""
         try:
             async for piece in pieces:
-                first = piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))
+                first = as_bytes(piece)
                 if first:
                     break
         except BaseException:

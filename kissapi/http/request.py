@@ -20,7 +20,7 @@ from kissapi.http.headers import Headers, RequestHeaders
 from kissapi.http.hints import Hints
 from kissapi.http.limits import Limits
 from kissapi.http.link import OfLink
-from kissapi.http.links import Links
+from kissapi.http.urls import Urls
 
 if TYPE_CHECKING:
     from kissapi.backends.threads import Place
@@ -43,12 +43,20 @@ class _Body:
         return b""
 
 
-class Request(Links, Hints):
+class Request(Urls, Hints):
     """One request. May be subclassed: `Server(request_class=MyRequest)`.
 
-    @router.post("/users/{id}")
-    async def rename(req: Request):
-        return {"id": req.params["id"], "name": req.json["name"]}
+        @router.post("/users/{id}")
+        async def rename(req: Request):
+            return {"id": req.params["id"], "name": req.json["name"]}
+
+    `method`, `path` without the query, `query_string` and `http_version` are of the request line.
+    `params`, `query`, `headers`, `cookies`, `form` and `files` are mappings; `query_all`, `form_all` and
+    `files_all` have all values of each name. `body` is bytes, `text` and `json` are made of it; `stream()`
+    and `parts()` take it as it comes. `client` is (address, port), `scheme` "http" or "https", `url` the
+    whole URL. `app` is what the app has opened, `state` is for hooks, `route.path` the path of the route,
+    `link` the connection. Four come with an extra: `session`, `csrf_token`, `user` (`kissapi.extras.auth`)
+    and `id` (`kissapi.extras.request_id`).
     """
 
     # Class attributes are the defaults: making a request then costs one allocation, not a dozen assignments.
@@ -60,7 +68,7 @@ class Request(Links, Hints):
     app: Any = OfApp()  # the namespace of its loop; type it in a subclass: `app: MyApp`
     link: Any = OfLink()  # of a protocol that is not HTTP; type it in a subclass: `link: MyLink`
     session: Any = Extra("router.around(sessions(…))")
-    user: Any = Extra("router.around(basic(…)), bearer(…) or api_key(…)")
+    user: Any = Extra("a hook that sets it, such as router.around(basic(…))")
     id: str = Extra("router.around(request_id())")  # type: ignore[assignment]
     csrf_token: str = Extra("router.around(csrf())")  # type: ignore[assignment]
     _head: bytes = b"\r\n\r\n"  # as it came, checked

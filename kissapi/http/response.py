@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kissapi import core
 from kissapi.core import Fail
-from kissapi.core.fail import REASONS
 from kissapi.http.cookies import as_utc, cookie_field
 from kissapi.http.dates import http_date
-from kissapi.http.headers import Headers
+from kissapi.http.headers import Headers, checked_value
 from kissapi.http.json_library import to_json
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from kissapi.http.request import Request
-
-# The server's own fields (framing and Date): what a handler says of them is not sent, so each goes out once.
-_OWN = frozenset(("connection", "content-length", "content-type", "date", "transfer-encoding"))
 
 
 class Response(core.Response):
@@ -40,7 +36,7 @@ class Response(core.Response):
     All of it may be changed later, by an after hook for example, and is checked and converted then, too.
     """
 
-    __slots__ = ("_body", "_headers", "_status", "_usual_type")
+    __slots__ = ("_body", "_given_type", "_headers", "_status", "_usual_type")
 
     # What was raised, if this answers an exception: for around hooks, while they run.
     error: BaseException | None = None
@@ -53,10 +49,16 @@ class Response(core.Response):
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         content_type: str | None = None,
     ) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        if content_type is not None:
+        self._headers: Headers | None = Headers(headers) if headers else None  # made when it is asked for
+        self._body: Any
+        self._body, self._usual_type = self.convert(body)
+        # Its setter is a call of a Python function: what is usual does without.
+        if type(status) is int and 200 <= status <= 599:
+            self._status = status
+        else:
+            self.status = status
+        self._given_type = None if content_type is None else checked_value("content-type", content_type)
+        if headers and content_type is not None:
             self.content_type = content_type
 
     def __repr__(self) -> str:
@@ -76,20 +78,25 @@ class Response(core.Response):
     @property
     def headers(self) -> Headers:
         """The fields, but for those that are the server's own (framing and Date)."""
+        if self._headers is None:
+            self._headers = Headers()
+            if self._given_type is not None:
+                self._headers["content-type"] = self._given_type
         return self._headers
 
     @headers.setter
     def headers(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] | None) -> None:
-        self._headers = Headers(fields or ())
+        self._headers = Headers(fields) if fields else None
+        self._given_type = None
 
     @property
     def body(self) -> bytes | Iterator[Any] | AsyncIterator[Any]:
         """What is sent: bytes, or what gives them piece by piece."""
-        return self._body
+        body: bytes | Iterator[Any] | AsyncIterator[Any] = self._body
+        return body
 
     @body.setter
     def body(self, result: Any) -> None:
-        self._body: bytes | Iterator[Any] | AsyncIterator[Any]
         self._body, self._usual_type = self.convert(result)
 
     @classmethod
@@ -123,12 +130,15 @@ class Response(core.Response):
             return self
         copy = Response.__new__(Response)
         copy._status, copy._body, copy._usual_type = self._status, self._body, self._usual_type
-        copy._headers = Headers(self._headers)
+        copy._headers = None if self._headers is None else self._headers.copy()
+        copy._given_type = self._given_type
         return copy
 
     @classmethod
     def convert(cls, result: Any) -> tuple[Any, str | None]:
         """(body, content type) of a result; the body is bytes, or a stream that gives them piece by piece."""
+        if type(result) is dict or type(result) is list:  # the usual ones do not wait for what is rare
+            return cls.to_json(result), "application/json"
         if isinstance(result, str):
             return result.encode(), "text/plain" if result.isascii() else "text/plain; charset=utf-8"
         if isinstance(result, (bytes, bytearray, memoryview)):
@@ -153,11 +163,13 @@ class Response(core.Response):
     @property
     def content_type(self) -> str | None:
         """The Content-Type field; if none was set, the usual one of the body."""
+        if self._headers is None:
+            return self._usual_type if self._given_type is None else self._given_type
         return self._headers.get("content-type", self._usual_type)
 
     @content_type.setter
     def content_type(self, value: str) -> None:
-        self._headers["content-type"] = value
+        self.headers["content-type"] = value
 
     def prepare(self, request: Request) -> None:
         """What is left to do once it is certain that this answers `request`; for subclasses.
@@ -248,52 +260,7 @@ def redirect(url: str, status: int = 302) -> Response:
 
 
 def html(text: str, status: int = 200) -> Response:
-    """A page: `text` as text/html in UTF-8."""
+    """A page, `text` as text/html in UTF-8: `return html("<h1>Hello</h1>")`."""
     if not isinstance(text, str):
         raise TypeError(f"a page is a str, not {type(text).__name__}")
     return Response(text, status, content_type="text/html; charset=utf-8")
-
-
-STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode() for status in range(100, 600)
-}
-
-# The usual heads, up to the number that is the length of the body.
-TEXT_HEAD, UTF8_HEAD, JSON_HEAD = (
-    STATUS_LINES[200] + f"Content-Type: {kind}\r\nContent-Length: ".encode()
-    for kind in ("text/plain", "text/plain; charset=utf-8", "application/json")
-)
-
-WHOLE = 64 * 1024  # bytes; to copy a longer body behind its head costs more than a second write
-
-NUMBERS = [b"%d" % number for number in range(1024)]  # formatting one costs as much as all the rest
-
-
-def encode_head(response: Response, tail: bytes, length: int | None, chunked: bool = False) -> bytes:
-    """The head of `response`, with `length` as Content-Length unless it is None."""
-    kind = response.content_type
-    lines = [f"Content-Type: {kind}\r\n"] if kind is not None and response.status != 204 else []
-    lines += [f"{name.title()}: {value}\r\n" for name, value in response.headers.lines() if name not in _OWN]
-    fields = "".join(lines).encode("utf-8", "surrogateescape")
-    if chunked:
-        framing = b"Transfer-Encoding: chunked"
-    elif length is not None:
-        framing = b"Content-Length: %d" % length
-    else:
-        framing, tail = b"", tail[2:]  # no line goes before its line end
-    return b"".join((STATUS_LINES[response.status], fields, framing, tail))
-
-
-def is_bodyless(request: Any, status: int) -> bool:
-    """Whether no body is sent, whatever there is (RFC 9110 §6.4.1, §15.3.6)."""
-    return request.method == "HEAD" or status in (204, 205, 304)
-
-
-def declared_length(response: Response) -> int | None:
-    """What the Content-Length that a handler has set says of a body that streams; None without one."""
-    text = response.headers.get("content-length")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"Content-Length is a number of bytes, not {text!r}")
-    return int(text)

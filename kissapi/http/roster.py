@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kissapi import core
@@ -19,6 +20,7 @@ from kissapi.backends.spawn import Spawned, current
 from kissapi.backends.threads import copy_context
 from kissapi.http.app import App
 from kissapi.http.dates import http_date
+from kissapi.http.words import name_of
 
 if TYPE_CHECKING:
     from kissapi.http.interfaces import Log, Routes
@@ -32,7 +34,7 @@ class Roster(core.Service):
     """What every `Connection` of one loop uses, from its start to its end.
 
     `loop` has asyncio's `call_soon`, `call_later` and `create_future`. `spawn(coroutine, context)` makes a
-    task; where the loop can do that, its first step has run when it returns.
+    task; where the loop can do that, its first step has run when it returns. What is a task is itself.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Roster(core.Service):
         self.spawned = Spawned(log)
         self.context.run(current.set, self.spawned)
         self.dispatch = dispatch
+        self.spawn_by(spawn)
         self.limits = limits
         self.log = log
         self.headers = headers
@@ -83,6 +86,11 @@ class Roster(core.Service):
         self._period = min(1.0, max(0.02, min(timeouts) / 4))
         self._timer: Any = None  # of the next tick; None without connections
         self._read_clock()
+
+    def spawn_by(self, spawn: Callable[..., Any]) -> None:
+        """From now on make tasks with `spawn`, which is `new_task`."""
+        self.new_task = spawn
+        self.spawn = partial(_task_of, spawn) if self.dispatch.gives_tasks else spawn
 
     # The tick
 
@@ -166,8 +174,8 @@ class Roster(core.Service):
 
     def run_after(
         self, request: Any, function: Callable[..., Any], arguments: tuple[Any, ...] | None, context: Any
-    ) -> None:
-        """Call what is due after the answer to `request`: see `Request.after`.
+    ) -> Any:
+        """Call what is due after the answer to `request`, in a task, which it gives: see `Request.after`.
 
         Without `arguments` it gets the outcome and the bytes sent; see `Request.on_end`.
         """
@@ -175,6 +183,7 @@ class Roster(core.Service):
         if not task.done():
             self.background.add(task)
             task.add_done_callback(self.background.discard)
+        return task
 
     async def _after(
         self, request: Any, function: Callable[..., Any], arguments: tuple[Any, ...] | None
@@ -192,9 +201,9 @@ class Roster(core.Service):
             self.log.failure(request, name_of(function), error)
 
 
-def name_of(function: Any) -> str:
-    """The name of a handler, for people."""
-    return str(getattr(function, "__qualname__", None) or function)
+def _task_of(spawn: Callable[..., Any], work: Any, context: Any = None) -> Any:
+    """A task of `work`, unless it is one."""
+    return work if hasattr(work, "add_done_callback") else spawn(work, context)
 
 
 def _nothing() -> None:

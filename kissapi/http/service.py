@@ -21,8 +21,9 @@ from kissapi.http.json_library import current
 from kissapi.http.pieces import encoded_by
 from kissapi.http.request import Request
 from kissapi.http.response import Response
-from kissapi.http.roster import Roster, name_of
+from kissapi.http.roster import Roster
 from kissapi.http.server_headers import ServerHeaders
+from kissapi.http.words import name_of
 
 if TYPE_CHECKING:
     from kissapi.http.connection import Connection
@@ -142,19 +143,14 @@ class Service(Roster):
         if parser.in_body and (parser.expects_continue or (self.dispatch.rules and contract.takes_bodies)):
             endpoint = self._find(request)
             parser.limit_body(limits.max_body if endpoint is None else endpoint.max_body)
-            if (
-                endpoint is not None
-                and endpoint.route is not None
-                and endpoint.route.stream
-                and contract.streams
-            ):
+            route = None if endpoint is None else endpoint.route
+            if route is not None and route.stream and contract.streams:
                 self._start(connection, request)
                 return
             if parser.expects_continue:
                 if endpoint is None:
-                    self.dispatch.find(
-                        request
-                    )  # raises the 404 or 405, so that the client does not send the body
+                    # This raises the 404 or 405, so that the client does not send the body.
+                    self.dispatch.find(request)
                 parser.expects_continue = False
                 connection.transport.write(CONTINUE)
         connection.yield_turn(size)
@@ -184,12 +180,8 @@ class Service(Roster):
         if not isinstance(error, Fail):
             self.log.warning(f"{type(parser).__name__} cannot read a message: {error!r}")
             error = Fail(400, "Bad Request")
-        if (
-            error.status in _OF_A_BODY
-            and parser is not None
-            and parser.in_body
-            and self.contract.takes_bodies
-        ):
+        in_body = parser is not None and parser.in_body and self.contract.takes_bodies
+        if in_body and error.status in _OF_A_BODY:
             self._find(request)  # the head is well-formed: the cover of its route answers
             return self.failure(request, error)
         for name in ("method", "path"):

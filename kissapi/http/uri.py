@@ -15,6 +15,8 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _HEX = frozenset("0123456789abcdefABCDEF")
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _NOT_IN_REFERENCE = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^]!#$%&'()*+,./0-9:;=?@A-Z[_a-z~-]")
+# A reference that is one already, without escapes: nearly all are.
+is_plain = re.compile(r"[]!#$&'()*+,./0-9:;=?@A-Z[_a-z~-]*+").fullmatch
 _NOT_IN_SEGMENT = re.compile(rb"[^!$&'()*+,.0-9:;=@A-Z_a-z~-]")
 _NOT_IN_QUERY = re.compile(rb"[^.0-9A-Z_a-z~-]")
 _OCTETS = {(high + low).encode(): int(high + low, 16) for high in _HEX for low in _HEX}

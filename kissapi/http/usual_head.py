@@ -24,9 +24,12 @@ _VALUE = rb"[%b]*+" % re.escape(TEXT)
 _FRAMING = rb"[cChHtTeE](?i:ost:|ontent-length:|ransfer-encoding:|xpect:|onnection:(?! keep-alive\r))"
 _FIELDS = rb"(?:\r\n(?!%b)%b:%b)*" % (_FRAMING, _NAME, _VALUE)
 
-# Method, path, query, host and Content-Length of an HTTP/1.1 head; the last two in the one usual spelling.
+_BODY = rb"[cC]ontent-[lL]ength: (0|[1-9][0-9]{0,17}+)|[tT]ransfer-[eE]ncoding: (chunked)"
+
+# Method, path, query, host, Content-Length and `chunked` of an HTTP/1.1 head; of the last three the one usual
+# spelling, and of the last two one at most.
 usual_head = re.compile(
     rb"([A-Z-]++) (/[%b]*+)(?:\?([%b]*+))? HTTP/1\.1" % (re.escape(PATH_BYTES), re.escape(QUERY_BYTES))
     + rb"%b\r\n[hH]ost: ([!-~]*+)" % _FIELDS
-    + rb"%b(?:\r\n[cC]ontent-[lL]ength: (0|[1-9][0-9]{0,17}+)%b)?\r\n\r\n" % (_FIELDS, _FIELDS)
+    + rb"%b(?:\r\n(?:%b)%b)?\r\n\r\n" % (_FIELDS, _BODY, _FIELDS)
 ).match

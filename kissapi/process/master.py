@@ -49,9 +49,8 @@ class Master:
         self._claim = claim
         self._loop: Any = running_loop()
         self.begun: Any = self._loop.create_future()  # whether they serve, once that is known
-        self._all_ready = (
-            self._loop.create_future()
-        )  # done once all are ready, one has failed, or `stop` was called
+        # Done once all are ready, one has failed, or `stop` was called.
+        self._all_ready = self._loop.create_future()
         self._gone = self._loop.create_future()  # done when the last has ended
         self._each: list[ListeningSockets] = []  # of each server, in their order
         limits = [server.limits for server in servers]
@@ -197,9 +196,8 @@ class Master:
     def _on_message(self, worker: WorkerHandle) -> None:
         words = worker.receive()
         if words is None:
-            self._loop.remove_reader(
-                worker.line
-            )  # if the process is still alive, the watchdog takes it for one that hangs
+            # If the process is still alive, the watchdog takes it for one that hangs.
+            self._loop.remove_reader(worker.line)
             return
         if READY in words:
             self._on_ready(worker)

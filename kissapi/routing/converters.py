@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kissapi.http import uri
-from kissapi.http.roster import name_of
+from kissapi.http.words import name_of
 
 
 def _to_int(text: str) -> int | None:

@@ -63,7 +63,7 @@ def _cover_of_chain(chain: tuple[Router, ...]) -> Cover | None:
 
 
 def _common(chains: list[tuple[Router, ...]]) -> tuple[Router, ...]:
-    """The one chain that all others are a beginning of, else what those that end apart have in common."""
+    """The longest chain if all others are a beginning of it; else what those that part have in common."""
     ends = [chain for chain in chains if not any(other[: len(chain)] == chain != other for other in chains)]
     common = ends[0]
     for chain in ends[1:]:

@@ -1,8 +1,8 @@
-"""Dispatch: what HTTP adds to the dispatch of the core: escaped paths, HEAD, OPTIONS and Allow, body limits.
+"""Dispatch: what HTTP adds to the dispatch of the core: escaped paths, HEAD, any method, Allow, body limits.
 
-A path of literals and one last parameter is looked up without a search, with the result that the search of
-the core would find first. Each event loop compiles its own table, in its own thread: on free-threaded
-Python, objects that another thread made cost 2.5 times as much to touch.
+A path of literals and one last parameter, or the rest, is looked up without a search, with the result that
+the search of the core would find first. Each event loop compiles its own table, in its own thread: on
+free-threaded Python, objects that another thread made cost 2.5 times as much to touch.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 from kissapi import core
 from kissapi.backends.handlers import as_coroutine_function
 from kissapi.core import Fail, compose
+from kissapi.http import uri
 from kissapi.http.body import too_large
 from kissapi.http.body_reader import BodyReader
 from kissapi.http.limits import Limits
+from kissapi.http.request_line import METHODS
 from kissapi.http.response import Response
 from kissapi.routing.covers import Covers, cover_of
 from kissapi.routing.fit import names_more
+from kissapi.routing.gateway import root_of
 from kissapi.routing.path import canonical_literal, check_names
 from kissapi.routing.pattern import CONVERTERS, parameters, rank
+from kissapi.routing.route import ANY
 
 if TYPE_CHECKING:
     from kissapi.core.compose import Call
@@ -32,13 +36,17 @@ if TYPE_CHECKING:
 
 
 class Endpoint(core.Endpoint):
-    """Where a method leads; `max_body` is how many bytes of body it takes."""
+    """Where a method leads.
+
+    `max_body` is how many bytes of body it takes, `root` where its router is mounted; see `gateway`.
+    """
 
     def __init__(self, route: Route, call: Call, max_body: int, cover: Cover | None) -> None:
         super().__init__(route, call)
         self.max_body = max_body
         self.cover = cover
         self.path = route.path  # for metrics: `req.route.path`
+        self.root = root_of(route)
         # The names in each pattern of the path, by its text, which is what `names` has; None without any.
         self.patterns = {
             text: [name for _, name in parameters(kind, text)] for kind, text in route.segments if "{" in kind
@@ -67,6 +75,7 @@ class Dispatch(core.Dispatch):
         self.limit = max_body
         self.max_body = max([max_body, *(route.max_body or 0 for route in routes)])
         self.rules = any(route.stream or route.max_body is not None for route in routes)
+        self.gives_tasks = any(hasattr(route.handler, "_begin") for route in routes)
         self.covers = Covers(router)
         self.names: Names | None = None  # made for the first `url_for`
         self.methods = {"OPTIONS"}  # all methods of all routes
@@ -76,27 +85,41 @@ class Dispatch(core.Dispatch):
             for leaf in (node.leaf, node.rest):
                 if "GET" in leaf:
                     leaf.setdefault("HEAD", leaf["GET"])
+                if ANY in leaf:
+                    leaf.update(dict.fromkeys(METHODS, leaf.pop(ANY)) | leaf)
                 self.methods.update(leaf)
         self.places = dict(_places(self.tree, ""))
+        self.rests = dict(_rests(self.tree, ""))
+        # Where all requests go, if it is one place: there is nothing to search.
+        self.whole = self.tree.rest.get("GET") if len(routes) == 1 and routes[0].method == ANY else None
 
     def compile(self, route: Route) -> Endpoint:
         check_names(route.segments, route.path)
         call = as_coroutine_function(route.handler)
-        if names_more(route.handler):
-            from kissapi.routing.binding import bind
+        if names_more(route):
+            from kissapi.routing.arguments.binding import bind
 
             call = bind(route, call)
         call = compose(call, route.before, route.after)
-        if route.stream:
+        begin = getattr(route.handler, "_begin", None)
+        if route.stream and begin is None:
             call = _streamed(call)
         max_body = self.limit if route.max_body is None else route.max_body
         if max_body < self.max_body:
             call = _limited(call, max_body)
         cover = cover_of(route.arounds, route.errors)
-        return Endpoint(route, call if cover is None else cover.over(call), max_body, cover)
+        if cover is not None:
+            call = cover.over(call)
+        if begin is not None and call is route.handler:
+            call = begin  # nothing else has to wait for it, so it gives a task
+        return Endpoint(route, call, max_body, cover)
 
     def find(self, request: Any) -> Any:
         path = request.path
+        if self.whole is not None and path.startswith("/"):
+            rest = uri.decode_segment(path[1:]) if "%" in path else path[1:]
+            request.params = {self.whole.names[0]: rest}
+            return self.whole
         if "%" in path or not path.isascii():  # escaped, or what a parser of another protocol may give
             if path.startswith("/"):
                 request.path = canonical_literal(path)
@@ -110,6 +133,13 @@ class Dispatch(core.Dispatch):
                         request.params = {endpoint.names[0]: value}
                         return endpoint
                     break
+            if self.rests and path.startswith("/"):
+                while place and place not in self.rests:
+                    place = place.rpartition("/")[0]
+                endpoint = self.rests.get(place, {}).get(request.method)
+                if endpoint is not None:
+                    request.params = {endpoint.names[0]: path[len(place) + 1 :]}
+                    return endpoint
         if path.startswith("/"):
             found: Any = super().find(request)
             if found.patterns is not None:
@@ -166,6 +196,14 @@ def _places(node: core.dispatch.Node, path: str) -> Iterator[tuple[str, Any]]:
         yield path, [(str if kind == "str" else convert, child) for kind, (convert, child) in ways]
     for text, child in node.literals.items():
         yield from _places(child, f"{path}/{text}")
+
+
+def _rests(node: core.dispatch.Node, path: str) -> Iterator[tuple[str, Any]]:
+    """What takes the rest of a path behind literals, by the path of those, where nothing else may follow."""
+    if node.rest and not node.parameters and not node.literals:
+        yield path, node.rest
+    for text, child in node.literals.items():
+        yield from _rests(child, f"{path}/{text}")
 
 
 def _nodes(node: core.dispatch.Node) -> Iterator[core.dispatch.Node]:

@@ -8,7 +8,6 @@ not there yet may still change is asked again when routes are compiled.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kissapi import core
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
 _VALUES = (str, bytes, int, float, bool, list, dict, tuple, set)
 
 
-def names_more(handler: Callable[..., Any]) -> bool:
-    """Whether `handler` names more than the request, or the WebSocket."""
-    signature = signature_of(getattr(handler, "_websocket", handler))
+def names_more(route: Route) -> bool:
+    """Whether the handler of `route` names more than the request, or the WebSocket."""
+    signature = signature_of(route.own_handler)
     return signature is not None and len(signature.parameters) > 1
 
 
@@ -34,15 +33,14 @@ def fitted(route: Route) -> Route:
     Raises `TypeError`, with file and line, for a handler that cannot be called with a request, or names what
     can never be bound.
     """
-    inner = getattr(route.handler, "_websocket", None)
-    handler = route.handler if inner is None else inner
+    handler = route.own_handler
     signature = signature_of(handler)
     if signature is None:
         return route
-    _check_first(route, handler, signature, "request" if inner is None else "WebSocket")
+    _check_first(route, handler, signature, "WebSocket" if route.is_websocket else "request")
     if len(signature.parameters) == 1:
         return route
-    from kissapi.routing.arguments import checked_arguments, typed
+    from kissapi.routing.arguments.argument import checked_arguments, typed
 
     return route._replace(segments=typed(route.segments, checked_arguments(route, complete=False)))
 

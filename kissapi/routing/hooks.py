@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Concatenate, NamedTuple, TypeVar, overload
 
 from kissapi.backends.handlers import ASYNC_GENERATOR, GENERATOR, code_flags, is_async_generator
-from kissapi.routing.signature import check_takes
+from kissapi.routing.signature import check_takes, place_of
 
 # A handler takes the request first, and what it names beside it; see `kissapi.routing.arguments`.
 Handler = Callable[Concatenate[Any, ...], Any]
@@ -163,9 +163,9 @@ def check_hook(kind: str, function: Any) -> None:
         hint = "write `async def` with one `yield`, which gives the response"
         if hasattr(function, "__wrapped__"):
             hint = "leave out the decorator below it"  # @asynccontextmanager, perhaps
-        raise TypeError(f"the around hook is {function!r}, and no async generator function: {hint}")
+        raise TypeError(f"{place_of(function)}: an around hook is an async generator function: {hint}")
     if kind == "before" and code_flags(function) & (GENERATOR | ASYNC_GENERATOR):
-        raise TypeError(f"the before hook {function!r} has a yield: @router.around takes such a function")
+        raise TypeError(f"{place_of(function)} has a yield: @router.around takes it, @router.before does not")
     given = ("request", "result") if kind == "after" else ("request",)
     check_takes(f"{'a' if kind == 'before' else 'an'} {kind} hook", function, *given)
 

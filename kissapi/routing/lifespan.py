@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from kissapi.backends.handlers import ASYNC_GENERATOR, GENERATOR, code_flags
-from kissapi.routing.signature import NOTHING, signature_of
+from kissapi.routing.signature import NOTHING, place_of, signature_of
 
 FunctionT = TypeVar("FunctionT", bound=Callable[[], Any] | Callable[[Any], Any])
 GeneratorT = TypeVar(
@@ -74,7 +74,8 @@ class Lifespan:
         if not code_flags(function) & ASYNC_GENERATOR:
             below = hasattr(function, "__wrapped__")
             hint = "leave out the decorator below it" if below else "async def, with one yield"
-            raise TypeError(f"lifespan takes an async generator function, not {function!r}: {hint}")
+            name = place_of(function) if callable(function) else repr(function)
+            raise TypeError(f"lifespan takes an async generator function, not {name}: {hint}")
         self._register("lifespan", function)
         return function
 
@@ -83,7 +84,9 @@ class Lifespan:
         if not callable(function):
             raise TypeError(f"{kind} takes a function, not {function!r}")
         if kind != "lifespan" and code_flags(function) & (GENERATOR | ASYNC_GENERATOR):
-            raise TypeError(f"{function!r} has a yield: @router.lifespan takes an async generator function")
+            raise TypeError(
+                f"{place_of(function)} has a yield: @router.lifespan takes an `async def` with one"
+            )
         self._steps.append(Step(kind, function))
 
     def _check_open(self) -> None:

@@ -35,13 +35,14 @@ COLUMNS = tuple(name.upper() for name in Row._fields)
 def rows(router: Router) -> list[Row]:
     """Every route that can be reached from `router`, in order of registration.
 
-    Hooks stand in the order in which they run, `…` for the handler: `around timing, auth, …, add_headers`.
+    Hooks stand in the order in which they run. `…` stands for the handler where some run behind it:
+    `around timing, auth, …, add_headers`.
     """
     found = []
     for route in router.routes():
         before, after = hook_names(route)
-        hooks = ", ".join([*before, "…", *after]) if before or after else ""
-        method = "WEBSOCKET" if hasattr(route.handler, "_websocket") else route.method
+        hooks = ", ".join([*before, "…", *after] if after else before)
+        method = "WEBSOCKET" if route.is_websocket else route.method
         handler, router_of = qualified_name(route.handler), router_name(route.router)
         found.append(Row(method, route.path, route.name or "", handler, hooks, router_of))
     return found

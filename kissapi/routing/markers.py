@@ -19,17 +19,12 @@ class Marker:
     place = ""
 
     def __init__(self, key: str | None = None) -> None:
-        if key is not None and not _is_text(key):
-            kind = type(self).__name__
-            raise TypeError(f"{kind} takes the name on the wire, {kind}('name'), not {key!r}")
+        if key is not None and not isinstance(key, str):
+            raise TypeError(f"a marker takes the name on the wire, such as Header('x-token'), not {key!r}")
         self.key = key
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.key is None else repr(self.key)})"
-
-
-def _is_text(key: object) -> bool:
-    return isinstance(key, str)
 
 
 class Query(Marker):

@@ -2,8 +2,9 @@
 
     Names(router.routes()).url_for("user", {"id": 7, "page": 2})  # "/users/7?page=2"
 
-`req.url_for` and `router.url_for` use it. It is made when the first of them is called, and knows no request:
-`here` is the route that is asked, which decides among several of one name, and gives what a prefix needs.
+`req.url_for` and `router.url_for` use it. It is made when the first of them is called. It knows no request:
+`here` is the route of the request that asks. It decides among several routes of one name, and its parameters
+fill the prefix that both have.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.core import Fail
 from kissapi.http import uri
-from kissapi.http.nearest import did_you_mean
+from kissapi.http.words import did_you_mean
 from kissapi.routing.converters import TYPES, to_text
 from kissapi.routing.path import Segment, parameters_of
 from kissapi.routing.pattern import CONVERTERS, parameters, texts
@@ -67,7 +68,7 @@ class Names:
         if isinstance(name, str):
             routes = self._by_name.get(name, [])
         elif callable(name):
-            routes = [route for route in self._routes if name in (route.handler, handler_of(route))]
+            routes = [route for route in self._routes if name in (route.handler, route.own_handler)]
         else:
             raise TypeError(f"url_for takes the name of a route, or its handler, not {name!r}")
         if not routes:
@@ -77,16 +78,11 @@ class Names:
         return routes
 
 
-def handler_of(route: Route) -> Callable[..., Any]:
-    """The handler as the app wrote it: that of a WebSocket is inside one of ours."""
-    return getattr(route.handler, "_websocket", route.handler)
-
-
 def name_of_route(route: Route) -> str:
     """What `url_for` knows `route` by."""
     if route.name is not None:
         return route.name
-    function: Any = handler_of(route)
+    function: Any = route.own_handler
     while hasattr(function, "func"):  # functools.partial
         function = function.func
     return getattr(function, "__name__", type(function).__name__)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from kissapi.http.limits import check_number
-from kissapi.http.nearest import did_you_mean
+from kissapi.http.words import did_you_mean
 from kissapi.routing.hooks import RouteHooks, hook_list
 
 _HOOKS = ("before", "after", "around")
@@ -37,7 +37,7 @@ class RouteOptions(AnyRouteOptions, total=False):
 
 
 def read_options(options: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """The fields of a `Route` that `options` come to, which are those of `kind`.
+    """`options`, which are those of `kind`, as fields of a `Route`.
 
     Raises `TypeError` for what is no option, or a value of the wrong type, `ValueError` for a wrong value.
     """
@@ -45,7 +45,8 @@ def read_options(options: Mapping[str, Any], kind: type) -> dict[str, Any]:
     names = kind.__annotations__
     for name in fields:
         if name not in names:
-            known = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+            known = "; @router.route(path, methods=[…]) is for several" if name == "methods" else ""
+            known = known or did_you_mean(name, names) or f"; there are {', '.join(names)}"
             raise TypeError(f"this route has no option {name!r}{known}")
     if fields.get("max_body") is not None:
         check_number("max_body", fields["max_body"], 0)

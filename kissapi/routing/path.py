@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from kissapi.core import Fail
 from kissapi.http import uri
-from kissapi.http.nearest import did_you_mean
+from kissapi.http.words import did_you_mean
 from kissapi.routing.converters import TYPES
-from kissapi.routing.pattern import parameters, shape
+from kissapi.routing.pattern import kind_of, parameters
 
 _PATH_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/")
 
@@ -75,7 +75,7 @@ def retyped(segments: Iterable[Segment], kinds: Mapping[str, str]) -> tuple[Segm
         elif "{" in kind:
             for name in kinds:
                 text = text.replace(f"{{{name}}}", as_written(name, kinds[name]))
-            kind = shape(text)
+            kind = kind_of(text)
         found.append(Segment(kind, text))
     return tuple(found)
 
@@ -102,7 +102,7 @@ def _segment(part: str, path: str) -> Segment:
     inside, behind = others[::2], others[1::2]
     pieces = [_literal(first, path)]
     for each, text in zip(inside, behind, strict=True):
-        pieces += [_parameter(each, part, path), _literal(text, path)]
+        pieces += [_parameter(each, path), _literal(text, path)]
     if not inside:
         return Segment("literal", pieces[0])
     if "" in behind[:-1]:
@@ -116,7 +116,7 @@ def _segment(part: str, path: str) -> Segment:
             raise ValueError(
                 f"a {{name:path}} parameter takes the rest, so it has no text around it: {path!r}"
             )
-        return Segment(shape(whole), whole)
+        return Segment(kind_of(whole), whole)
     ((kind, name),) = parameters("{}", whole)
     return Segment(kind, name)
 
@@ -130,7 +130,7 @@ def _literal(text: str, path: str) -> str:
         raise ValueError(f"in a path a % has two hexadecimal digits, or is %25: {path!r}") from None
 
 
-def _parameter(text: str, part: str, path: str) -> str:
+def _parameter(text: str, path: str) -> str:
     name, colon, kind = text.partition(":")
     if not name.isidentifier():
         raise ValueError(f"a parameter is a name, {{name}} or {{name:type}}: {{{text}}} in {path!r} is not")

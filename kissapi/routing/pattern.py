@@ -34,7 +34,7 @@ def parameters(kind: str, text: str) -> list[tuple[str, str]]:
     return [(each or "str", name) for name, each in _PARAMETER.findall(text)]
 
 
-def shape(text: str) -> str:
+def kind_of(text: str) -> str:
     """The kind of a segment that is written `text`: `{a}-{b:int}` is of the kind `{str}-{int}`."""
     return _PARAMETER.sub(lambda found: f"{{{found[2] or 'str'}}}", text)
 

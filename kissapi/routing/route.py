@@ -12,6 +12,8 @@ from kissapi.routing.path import Segment, spell
 if TYPE_CHECKING:
     from kissapi.routing.hooks import Hooks
 
+ANY = "*"  # in place of a method: any that has no route of its own on that path
+
 
 class Route(NamedTuple):
     """One registration: `method` and a path lead to a handler of `router`, reached through `chain`.
@@ -34,6 +36,16 @@ class Route(NamedTuple):
     responses: Mapping[int, Any] = MappingProxyType({})
     hidden: bool = False  # from what describes the app
     mounted: int = 0  # how many of the segments are the prefix of its router
+
+    @property
+    def own_handler(self) -> Callable[..., Any]:
+        """The handler as the app wrote it: that of a WebSocket is inside one of ours."""
+        return getattr(self.handler, "_websocket", self.handler)
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether its handler takes a WebSocket, where others take a request."""
+        return hasattr(self.handler, "_websocket")
 
     @property
     def router(self) -> Hooks:

@@ -20,7 +20,7 @@ from kissapi.routing.lifespan import Lifespan, Step
 from kissapi.routing.mounts import Mount, twins
 from kissapi.routing.options import AnyRouteOptions, RouteOptions, read_options
 from kissapi.routing.path import Segment, parse
-from kissapi.routing.route import Route, shape_of
+from kissapi.routing.route import ANY, Route, shape_of
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -51,40 +51,56 @@ class Router(Hooks, Lifespan):
         return f"<Router with {len(self._entries)} entries>"
 
     def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
-        """Register a handler for GET, and so for HEAD, on `path`; `options` are those of `route`."""
-        return self.route(path, ("GET",), **options)
+        """Register a handler for GET, and so for HEAD, on `path`; `options` are those of `route`.
+
+        The handler takes the request, and by name and type what else it needs of it: parts of the path, the
+        query, headers. A `def` runs in a worker thread. It returns text, what JSON can say, or a `Response`.
+
+            @router.get("/orders/{id}", before=[authenticate])
+            async def order(req: Request, id: int, full: bool = False) -> dict[str, Any]:
+                return {"id": id, "full": full}
+        """
+        return self._decorator(path, ("GET",), options)
 
     def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
-        """Register a handler for POST on `path`; `options` are those of `route`."""
-        return self.route(path, ("POST",), **options)
+        """Register a handler for POST on `path`; `options` are those of `route`.
+
+        An argument that is a dataclass, a Struct or a model is the JSON body, one marked `Form()` a form.
+
+            @router.post("/orders", responses={201: Order})
+            async def add(req: Request, order: NewOrder) -> Response:
+                return Response(save(order), 201)
+        """
+        return self._decorator(path, ("POST",), options)
 
     def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for PUT on `path`; `options` are those of `route`."""
-        return self.route(path, ("PUT",), **options)
+        return self._decorator(path, ("PUT",), options)
 
     def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for PATCH on `path`; `options` are those of `route`."""
-        return self.route(path, ("PATCH",), **options)
+        return self._decorator(path, ("PATCH",), options)
 
     def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for DELETE on `path`; `options` are those of `route`."""
-        return self.route(path, ("DELETE",), **options)
+        return self._decorator(path, ("DELETE",), options)
 
     def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for HEAD on `path`, in place of the one for GET."""
-        return self.route(path, ("HEAD",), **options)
+        return self._decorator(path, ("HEAD",), options)
 
     def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for OPTIONS on `path`, in place of the answer that comes for free."""
-        return self.route(path, ("OPTIONS",), **options)
+        return self._decorator(path, ("OPTIONS",), options)
 
     def route(
         self, path: str, methods: Iterable[str] = ("GET",), **options: Unpack[RouteOptions]
     ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for several methods: `@router.route("/cart", methods=["GET", "PUT"])`.
 
-        Methods are upper case, here and in requests. The handler takes the request first, and what else it
-        names is bound by type: see `kissapi.routing.arguments`. `options`: with `stream=True` the handler, an
+        Methods are upper case, here and in requests; "*" is any that has no route of its own on that path,
+        HEAD and OPTIONS included. The handler takes the request first, and what else it names is bound by
+        type: see `kissapi.routing.arguments`. `options`: with `stream=True` the handler, an
         `async def`, starts when the head of a request is complete, and takes the body as it comes:
         `req.stream()`. `max_body`, in bytes, takes the place of the server's limit. `before`, `after` and
         `around` are lists of hooks of this route alone, inside those of its router. `name` is for
@@ -95,6 +111,11 @@ class Router(Hooks, Lifespan):
             async def order(req: Request) -> dict[str, int]:
                 return {"id": 7}
         """
+        return self._decorator(path, methods, options)
+
+    def _decorator(
+        self, path: str, methods: Iterable[str], options: Mapping[str, Any]
+    ) -> Callable[[HandlerT], HandlerT]:
         if isinstance(methods, str) or not (names := [_method(name) for name in methods]):
             raise ValueError(f'methods is a list such as ["GET", "PUT"], not {methods!r}')
         parse(path)  # so that what is wrong is reported where it stands
@@ -120,12 +141,13 @@ class Router(Hooks, Lifespan):
         self._check_open()
         if not callable(handler):
             raise TypeError(f"the handler of {method} {path} is {handler!r}, which cannot be called")
-        if fields.get("stream") and (hasattr(handler, "_websocket") or not takes_bodies(handler)):
+        route = Route(method, parse(path), handler, (self,), **fields)
+        if route.stream and (route.is_websocket or not takes_bodies(handler)):
             raise TypeError(
                 f"the handler of {method} {path} is no `async def`, and no other takes a body as it comes: "
                 "make it one, or register it without stream=True"
             )
-        route = fitted(Route(method, parse(path), handler, (self,), **fields))
+        route = fitted(route)
         key = method, shape_of(route.segments)
         if key in self._entries:
             warnings.warn(f"{method} {path} is registered twice; the last one wins", stacklevel=3)
@@ -144,7 +166,7 @@ class Router(Hooks, Lifespan):
         compress: bool = True,
         **options: Unpack[AnyRouteOptions],
     ) -> Callable[[WebSocketT], WebSocketT]:
-        """Register a handler for the clients that open a WebSocket on `path` (RFC 6455). It needs wsproto.
+        """Register a handler for the clients that open a WebSocket on `path` (RFC 6455).
 
         Pages of the same host may connect, and clients that are no browsers; `origins` names others instead:
         `["https://example.org"]`, or `"*"` for all. Of `subprotocols` the first that the client knows is
@@ -152,8 +174,7 @@ class Router(Hooks, Lifespan):
         allows. A client that is silent for `ping_interval` seconds gets a ping (None: never), and is cut
         off after `ping_timeout` more seconds of silence. Before hooks run, and may refuse with `Fail`; after
         and around hooks get the 101; `options` are those of `route` but for `stream` and `max_body`. Raises
-        `ImportError` without wsproto, `TypeError` for a handler that is no `async def`, `ValueError` for a
-        setting that makes no sense.
+        `TypeError` for a handler that is no `async def`, `ValueError` for a setting that makes no sense.
 
             @router.websocket("/echo")
             async def echo(ws: WebSocket):
@@ -236,7 +257,8 @@ class Router(Hooks, Lifespan):
                 continue
             route = fitted(entry._replace(segments=segments, chain=chain, mounted=len(prefix)))
             yield route
-            if prefix and entry.segments == _SLASH:  # "/api" as well as "/api/"
+            takes_rest = entry.method == ANY and entry.segments[0].kind == "path"
+            if prefix and (takes_rest or entry.segments == _SLASH):  # "/api" as well as "/api/"
                 yield route._replace(segments=route.segments[:-1])
 
     def url_for(self, name: str | Callable[..., Any], /, **values: Any) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kissapi.http.nearest import did_you_mean
+from kissapi.http.words import did_you_mean
 
 Factory = Callable[[], Any]
 

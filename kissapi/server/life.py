@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kissapi.backends.spawn import current
 from kissapi.backends.threads import copy_context
-from kissapi.http.roster import CLEANUP, name_of
+from kissapi.http.roster import CLEANUP
+from kissapi.http.words import name_of
 from kissapi.routing.lifespan import Step, takes_app
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 from kissapi import log as logs
 from kissapi.http.json_library import JsonLibrary
 from kissapi.http.limits import Limits, check_number
-from kissapi.http.nearest import did_you_mean
 from kissapi.http.parser import HttpParser
 from kissapi.http.request import Request
 from kissapi.http.server_headers import ServerHeaders
+from kissapi.http.words import did_you_mean
 from kissapi.net.address import Address, parse_address
 from kissapi.routing.router import Router
 from kissapi.server.event_loop import Factory, choose

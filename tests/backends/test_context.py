@@ -226,7 +226,6 @@ def test_an_answer_without_a_handler_sees_what_on_start_has_set(app: App, loop: 
 @pytest.mark.parametrize("loop", THREE)
 def test_a_websocket_sees_it_too(loop: str) -> None:
     websockets = pytest.importorskip("websockets.sync.client")
-    pytest.importorskip("wsproto")
     router = Router()
     notes: list[str] = []
 

@@ -200,7 +200,6 @@ def test_patterns_and_converters_are_reached() -> None:
 
 
 def test_the_table_marks_websockets_and_has_names() -> None:
-    pytest.importorskip("wsproto")
     router = Router()
     router.get("/a", name="first")(one)
     router.websocket("/chat")(chat_with)

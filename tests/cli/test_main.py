@@ -118,8 +118,11 @@ def test_a_target_is_a_router_a_server_or_what_makes_one(write: Write, target: s
         ("shop:app", "shop has no 'app'; it has router, server"),
         ("shop:__name__", "shop:__name__ is 'shop', and neither a Router nor a Server nor what makes one"),
         ("shop:dict", "shop has no 'dict'; it has router, server"),
-        ("shop:Holder", "shop:Holder() gave {holder}, and neither a Router nor a Server"),
-        ("shop:greedy", "shop:greedy() failed: TypeError: greedy() missing 1 required positional argument"),
+        (
+            "shop:Holder",
+            "shop:Holder() gave {holder}, and neither a Router nor a Server, nor an ASGI or WSGI app",
+        ),
+        ("shop:greedy", "shop:greedy is <function greedy at 0x"),
         ("shop:later", "shop:later() gave <coroutine object later at 0x"),
     ],
 )
@@ -267,7 +270,7 @@ def test_the_older_names_of_flags_are_heeded() -> None:
 def test_a_flag_is_called_as_the_argument_that_it_gives() -> None:
     repeated = {"headers": "header"}  # each gives one
     dests = {action.dest for action in make_parser()._actions} - {"help", "version", "target"}
-    for dest in dests - {"log_format", "reload"}:  # the command line's own
+    for dest in dests - {"interface", "log_format", "reload"}:  # the command line's own
         assert is_argument(dest)
         assert f" {flag_of(repeated.get(dest, dest))}" in make_parser().format_help()
 
@@ -373,9 +376,9 @@ def test_routes(write: Write, capsys: Capture) -> None:
     )
     assert main(["routes", "api:root"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "METHOD  PATH    HANDLER     HOOKS          ROUTER",
-        "GET     /shop/  shop.hello  shop.check, …  shop:router",
-        "GET     /shop   shop.hello  shop.check, …  shop:router",
+        "METHOD  PATH    HANDLER     HOOKS       ROUTER",
+        "GET     /shop/  shop.hello  shop.check  shop:router",
+        "GET     /shop   shop.hello  shop.check  shop:router",
     ]
 
 

@@ -12,8 +12,8 @@ from tests.count import CORE, counts
 FOLDER = Path(core.__file__).parent
 SOURCES = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.py")}
 
-# The aim is 300. What stands between is in README, "Development". Raising it needs a reason in the commit.
-MOST = 447
+# The aim is 300; the guide, "Architecture", says what is over. Raising it needs a reason in the commit.
+MOST = 451
 
 
 def test_it_stays_small() -> None:

@@ -1,50 +1,93 @@
-"""schemathesis against examples/apps/orders: requests made of its OpenAPI document, valid and wrong ones.
+"""The runner: each item in a process of its own, a line for its verdict; exit code 1 if one has failed.
 
-Each answer must be one that the document has, of the type that it has: no 500, no undeclared status, nothing
-valid refused, nothing invalid taken. The exit code is that of schemathesis; 0 where it cannot be installed.
+python -m tests.ecosystem             all items
+python -m tests.ecosystem flask_app   some
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+import time
 
-from tests.places import BUILD
-from tests.serving import Served, environment
+from tests.places import BUILD, ROOT
+from tests.serving import environment
 
-HERE = BUILD / "ecosystem" / "bin"
+PYTHON = BUILD / "ecosystem" / "bin" / "python"
+LEFT_OUT = 77  # the exit code of an item that lacks a package
 
-# The port is known before the server has it: the app asks itself for what the bank says.
-PROGRAM = """
-import socket
-from examples.apps.orders.app import make
-from kissapi import Server
+# Item: what must be installed, and how many seconds it may take.
+ITEMS = {
+    "flask_app": ("flask", 60),
+    "bottle_app": ("bottle", 60),
+    "django_wsgi": ("django", 120),
+    "django_asgi": ("django", 120),
+    "fastapi_app": ("fastapi", 120),
+    "fastapi_restarts": ("fastapi httpx", 120),
+    "litestar_app": ("litestar", 60),
+    "telemetry": ("opentelemetry.instrumentation.asgi sentry_sdk", 60),
+    "uvicorn_websockets": ("uvicorn wsproto websockets httpx2 trio trustme", 120),
+    "starlette_suite": ("starlette uvicorn httpx2 trio itsdangerous jinja2 multipart xdist", 400),
+    "orders": ("schemathesis", 240),
+}
 
-with socket.socket() as found:
-    found.bind(("127.0.0.1", 0))
-    port = found.getsockname()[1]
-router = make("1000000/minute", f"http://127.0.0.1:{port}/-/live")
-Server("127.0.0.1", port, router=router, access_log=False).loop()
+# In the process of an item. Its last line is what it has seen.
+PROGRAM = f"""
+import sys
+from importlib import import_module
+for package in sys.argv[2].split():
+    try:
+        import_module(package)
+    except ModuleNotFoundError:
+        print(package, "is not installed")
+        sys.exit({LEFT_OUT})
+print(import_module("tests.ecosystem." + sys.argv[1]).main())
 """
 
 
-def main() -> int:
-    if not (HERE / "schemathesis").exists():
-        print("ecosystem: schemathesis is left out: it is not installed")
+def main(names: list[str]) -> int:
+    if not PYTHON.exists():
+        print("ecosystem: left out: build/ecosystem could not be made")
         return 0
-    with Served([HERE / "python", "-c", PROGRAM]) as server:
-        print(f"ecosystem: schemathesis asks examples/apps/orders on port {server.port}", flush=True)
-        command = [
-            HERE / "schemathesis",
-            "--config-file",
-            Path(__file__).with_name("schemathesis.toml"),
-            "run",
-        ]
-        command += [f"http://127.0.0.1:{server.port}/openapi.json", "--header", "Authorization: Bearer t1"]
-        command += ["--max-examples", "50", "--seed", "1", "--no-color"]
-        return subprocess.run(command, cwd=BUILD, env=environment()).returncode
+    for name in names:
+        if name not in ITEMS:
+            print(f"ecosystem: there is no {name!r}; there are {', '.join(ITEMS)}")
+            return 2
+    failed = [name for name in names or ITEMS if not passed(name)]
+    print(f"ecosystem: {len(names or ITEMS) - len(failed)} ok or left out, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+def passed(name: str) -> bool:
+    """Run one item, and print its line; what a failed one has said follows."""
+    packages, seconds = ITEMS[name]
+    start = time.monotonic()
+    # Of a group, so that the servers of an item that hangs end with it.
+    process = subprocess.Popen(
+        [PYTHON, "-c", PROGRAM, name, packages],
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    )
+    try:
+        output, _ = process.communicate(timeout=seconds)
+        code = process.returncode
+    except subprocess.TimeoutExpired:
+        subprocess.run(["kill", "-9", "--", f"-{process.pid}"])
+        output, _ = process.communicate()
+        output += f"\nit took more than {seconds} s"
+        code = 1
+    verdict = {0: "ok", LEFT_OUT: "left out"}.get(code, "FAILED")
+    last = output.rstrip().rpartition("\n")[2]
+    print(f"ecosystem: {name:<18} {verdict:<8} {time.monotonic() - start:5.1f} s  {last}", flush=True)
+    if verdict == "FAILED":
+        print("\n".join(f"    {line}" for line in output.splitlines()[-40:]), flush=True)
+    return verdict != "FAILED"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

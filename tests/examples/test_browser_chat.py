@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
-
-pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
-
 from examples.chat import clients, router
 from kissapi import Request, Response, Router, html
 

@@ -32,7 +32,6 @@ from tests.places import ROOT
 from tests.serving import Served
 
 NAMES = sorted(file.stem for file in (ROOT / "examples").glob("*.py") if file.stem != "__init__")
-NEEDS = {"chat": "wsproto"}  # a package that an example needs, and that the small Python has not
 BLOCKER = [sys.executable, "-S", "-P", str(ROOT / "tests/blocker.py")]
 
 # How a program is run: as it is, but on the backend named first, and on a free port of this machine alone.
@@ -225,19 +224,13 @@ def at_once(settings: Sequence[str], test: Callable[[str], None]) -> None:
             raise error
 
 
-def skip_without_package(name: str) -> None:
-    if name in NEEDS:
-        pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_example(name: str) -> None:
-    skip_without_package(name)
     tree = ast.parse((ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8"))
     lines = session(ast.get_docstring(tree) or "")
     assert lines, "the docstring says how to ask it and what one sees"
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    settings = ["asyncio", "selectors"] + ["small"] * (HIDDEN.isdisjoint(imported) and name not in NEEDS)
+    settings = ["asyncio", "selectors"] + ["small"] * HIDDEN.isdisjoint(imported)
 
     def ask(setting: str) -> None:
         with Program(f"examples.{name}", setting) as program:
@@ -249,12 +242,10 @@ def test_example(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_example_is_short_and_can_be_imported(name: str) -> None:
-    skip_without_package(name)
     source = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")
     usual = 60 if (ROOT / "examples" / f"{name}.html").exists() else 39  # lines that are not blank
-    most = {"binary": 59, "pubsub": 99, "resp": 139, "smtp": 129, "store": 59}.get(
-        name, usual
-    )  # whole protocols
+    # Whole protocols.
+    most = {"binary": 59, "pubsub": 99, "resp": 139, "smtp": 139, "store": 59}.get(name, usual)
     assert sum(not line.isspace() for line in source.splitlines(keepends=True)) <= most
     server = importlib.import_module(f"examples.{name}").server  # and the import ends: it does not serve
     assert isinstance(server, Server)

@@ -52,6 +52,8 @@ def test_a_session(way: int) -> None:
     ("said", "answer"),
     [
         (b"FLY", b"502 Not Found"),
+        (b".", b"502 Method Not Allowed"),  # it delivers a mail behind DATA alone
+        (b"%2E", b"502 Method Not Allowed"),
         (b"DATA", b"503 RCPT comes first"),
         (b"RCPT TO:<a@b>", b"503 MAIL comes first"),
         (b"MAIL FROM:a", b"501 write FROM:<name@domain>"),

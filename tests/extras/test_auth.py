@@ -109,6 +109,20 @@ def test_an_api_key_has_one_place() -> None:
     assert ask(app(api_key(keys, query="key")), "X-API-Key: k€y", path="/?key=other")[0] == 401
 
 
+def test_no_shared_cache_keeps_what_is_for_one_user() -> None:
+    """RFC 9111 §3.5 says so of Authorization alone: what has a key would be given to all."""
+    hooks: list[tuple[Any, str | None, str]] = [
+        (api_key({"t": 1}), "x-api-key", "X-API-Key: t"),
+        (api_key({"t": 1}, cookie="key"), "Cookie", "Cookie: key=t"),
+        (api_key({"t": 1}, query="key"), None, ""),
+        (bearer({"t": 1}, required=False), "Authorization", ""),
+        (any_of(bearer({"t": 1}), api_key({"t": 1})), "Authorization, x-api-key", "Authorization: Bearer t"),
+    ]
+    for hook, vary, field in hooks:
+        status, headers, _ = fetch(app(hook), "/?key=t", *([field] if field else []))
+        assert (status, headers.get("vary"), headers.get("cache-control")) == (200, vary, "private")
+
+
 @pytest.mark.parametrize("path", ["/", "/below", "/below/", "/nowhere", "/below/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
 def test_it_covers_all(path: str, method: str) -> None:
@@ -204,7 +218,6 @@ def test_any_of_several_ways() -> None:
 
 
 def test_a_websocket_is_refused_before_its_handshake() -> None:
-    pytest.importorskip("wsproto")
     router = app(api_key({"k": "ann"}, query="key"))
 
     @router.websocket("/ws")
@@ -232,7 +245,7 @@ def test_what_it_says_to_openapi() -> None:
 
 def test_its_name_in_the_table_of_routes() -> None:
     for hook, name in [(basic({}), "basic"), (bearer({}), "bearer"), (api_key({}), "api_key")]:
-        assert rows(app(hook))[0].hooks == f"around kissapi.extras.auth.{name}, …"
+        assert rows(app(hook))[0].hooks == f"around kissapi.extras.auth.{name}"
 
 
 @pytest.mark.parametrize(

@@ -291,7 +291,6 @@ def test_events_end_whole_when_the_server_stops(kind: str) -> None:
 
 
 def test_a_websocket_is_left_alone() -> None:
-    pytest.importorskip("wsproto")
     router = app(minimum=0)
 
     @router.websocket("/")

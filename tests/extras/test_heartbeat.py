@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip("wsproto")
-
 from kissapi.extras.websocket.heartbeat import Heartbeat
 
 

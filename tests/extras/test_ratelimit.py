@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from functools import cache
 from typing import Any
@@ -140,6 +141,20 @@ def test_memory_forgets_clients() -> None:
     assert len(clients["one"]) == 2
 
 
+def test_memory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 100)
+    router = app("1/day", key=lambda req: req.headers["x-key"])
+    client = Client(router)
+    (hook,) = router.around_hooks
+    for number in range(200):
+        assert client.get("/", headers={"x-key": f"{number} {'x' * 4000}"}).status == 200
+    assert client.get("/", headers={"x-key": f"{199} {'x' * 4000}"}).status == 429
+    (counters,) = inspect.getclosurevars(hook.function).nonlocals["counters"].values()
+    ((_, clients),) = counters._limits
+    assert len(clients) == 100
+    assert max(map(len, clients)) <= 64
+
+
 @pytest.mark.parametrize(
     ("text", "amount", "seconds"),
     [
@@ -194,6 +209,15 @@ def test_a_shared_storage_in_a_thread(kind: str, library: Any, broken: Any) -> N
 def test_an_asynchronous_storage(library: Any) -> None:
     with running(make("asyncio", app("1/minute", "5/hour", storage="async+memory://"))) as server:
         assert [get(server.port, "/")[0] for _ in range(2)] == [200, 429]
+
+
+def test_no_client_makes_a_storage_fail(library: Any, broken: Any) -> None:
+    client = Client(app("1/minute", storage="kissapi-test://", key=lambda req: req.headers["x-key"]))
+    for key in ("two words", "x" * 300, "caf\xe9"):
+        assert [client.get("/", headers={"x-key": key}).status for _ in range(2)] == [200, 429]
+    assert all(
+        key.isascii() and key.isprintable() and len(key) < 200 and " " not in key for key in broken.kept
+    )
 
 
 def test_a_storage_that_fails_limits_nothing(library: Any, broken: Any, backend: str) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
 pytest.importorskip("websockets", reason="websockets, the client of these tests, is not installed")
 
 import asyncio
@@ -80,7 +79,7 @@ class App:
     async def sink(self, ws: WebSocket) -> None:
         await sleep(0.1)
         session = ws._session
-        self.ended.append(len(session.inbox))
+        self.ended.append(len(session.inbox.messages))
         assert not session.reading
         async for message in ws:
             self.ended.append(len(message))

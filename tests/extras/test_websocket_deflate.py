@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
-
+from kissapi import Router
+from kissapi.extras.websocket import WebSocket, broadcast
 from tests.extras.websocket_client import DEFLATE, Client, echo_router
 from tests.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, closing, frame
 
@@ -139,3 +139,40 @@ def test_a_bomb_gets_no_memory() -> None:
     assert len(Client(echo_router(), DEFLATE).send(frame(BINARY, just, rsv=4)).frames) == 1
     over = deflate(bytes((1 << 20) + 1))
     assert closing(Client(echo_router(), DEFLATE).send(frame(BINARY, over, rsv=4)).frames)[0] == 1009
+
+
+def test_a_broadcast_is_compressed_once_for_each_window_and_sends_go_on() -> None:
+    members: list[WebSocket] = []
+    router = Router()
+
+    @router.websocket("/ws")
+    async def join(ws: WebSocket) -> None:
+        members.append(ws)
+        async for message in ws:
+            await ws.send(message)
+
+    first = Client(router, DEFLATE)
+    fields = [DEFLATE, f"{DEFLATE}; server_max_window_bits=9", f"{DEFLATE}; server_no_context_takeover", ""]
+    others = [Client(router, *filter(None, [each]), service=first.wire.service) for each in fields]
+    clients = [first, *others]
+    inflators: list[Any] = [zlib.decompressobj(-15) for _ in clients]
+    alike, news = b"what all clients get " * 40, bytes(range(256)) * 8
+    for number, message in enumerate([alike, news, alike, b"small", alike]):
+        broadcast(members, message.decode("latin-1"))
+        first.wire.wait(0)
+        sent = message.decode("latin-1").encode()
+        broadcast_frames = [client.frames[-1] for client in clients]
+        for client in clients:
+            client.send(
+                frame(TEXT, alike)
+            )  # its answer may refer to messages before it, but not to the wrong ones
+        for index, client in enumerate(clients):
+            got = [broadcast_frames[index], client.frames[-1]]
+            assert len(client.frames) == 2 * number + 2
+            for each, expected in zip(got, [sent, alike], strict=True):
+                payload = each.payload
+                if each.rsv:
+                    payload = inflators[index].decompress(payload + b"\0\0\xff\xff")
+                assert (payload, each.opcode) == (expected, TEXT)
+            assert got[0].rsv == (4 if client is not clients[-1] and len(message) >= 64 else 0)
+        assert broadcast_frames[0] == broadcast_frames[1] == broadcast_frames[3], "made once"

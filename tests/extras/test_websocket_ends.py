@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
-
 from kissapi import Fail, Router, sleep
 from kissapi.core import BUSY, CLOSED
 from kissapi.extras.websocket import Closed, WebSocket
@@ -179,9 +177,9 @@ def test_even_what_was_not_yet_looked_at() -> None:
     seen: list[object] = []
     client = Client(recording_router(seen)).send(frame(TEXT, b"x") * (3 * MANY))
     client.wire.lose().wait(8)
-    assert seen.count("x") == 80
+    assert seen.count("x") in (80, 81)  # one each tenth of a second, which is no binary fraction
     client.wire.wait(8)
-    assert seen.count("x") == 100, "which takes ten seconds, not more"
+    assert seen.count("x") in (100, 101), "which takes ten seconds, not more"
     assert seen[-1] == "finally"
 
 

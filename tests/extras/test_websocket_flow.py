@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
-
 from kissapi import Router, sleep
 from kissapi.extras.websocket import Closed, WebSocket, broadcast
 from kissapi.extras.websocket.inbox import ENOUGH, MANY
@@ -40,7 +38,7 @@ def test_a_slow_handler_pauses_reading_and_gets_it_all() -> None:
     assert not client.wire.transport.reading
     most = 0
     for _ in range(2000):
-        most = max(most, len(session.inbox))
+        most = max(most, len(session.inbox.messages))
         client.wire.wait(0.01)
     assert most <= MANY
     assert got == [message.decode() for message in messages]
@@ -66,9 +64,30 @@ def test_large_messages_count_by_their_size() -> None:
     client = Client(router)
     client.send(*[frame(BINARY, b"x" * ENOUGH)] * 5)
     assert not client.wire.transport.reading
-    assert len(client.wire.connection.inbox) == 1
+    assert len(client.wire.connection.inbox.messages) == 1
     client.wire.wait(6)
     assert client.frames == [Frame(TEXT, b"%d" % ENOUGH)] * 5
+
+
+def test_a_message_that_fills_the_inbox_does_not_pause_reading_by_itself() -> None:
+    """To pause and to resume are system calls; and the next message is refused no room by this one."""
+    client = Client(echo_router())
+    pauses: list[str] = []
+    client.wire.transport.pause_reading = lambda: pauses.append("paused")  # type: ignore[method-assign]
+    for _ in range(10):
+        client.send(frame(BINARY, b"x" * ENOUGH))
+    assert client.frames == [Frame(BINARY, b"x" * ENOUGH)] * 10
+    assert pauses == []
+
+
+def test_fragments_that_come_in_one_read_do_not_hold_up_the_others() -> None:
+    client = Client(echo_router())
+    slow_down(client.wire)
+    before = client.wire.transport.writes
+    some = frame(0, b"x", fin=False) * FRAMES + frame(PING)
+    client.send(frame(TEXT, fin=False) + some * 5 + frame(0))
+    assert client.frames == [Frame(PONG, b"")] * 5 + [Frame(TEXT, b"x" * 5 * FRAMES)]
+    assert client.wire.transport.writes - before == 6, "each of them is in a turn of its own"
 
 
 def test_a_client_that_does_not_read_pauses_send() -> None:

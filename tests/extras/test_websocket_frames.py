@@ -6,11 +6,9 @@ they also come byte by byte.
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
-
 from typing import TYPE_CHECKING
+
+import pytest
 
 from kissapi import Router
 from kissapi.core import BUSY, CLOSED

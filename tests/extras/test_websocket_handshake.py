@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
-
 from kissapi import Fail, Request, Response, Router, sleep
 from kissapi.core import BUSY
 from kissapi.extras.websocket.session import Session
@@ -221,18 +219,6 @@ def test_a_handler_is_an_async_def() -> None:
     for wrong in (print, lambda ws: None, None):
         with pytest.raises(TypeError, match="is an `async def`"):
             Router().websocket("/ws")(wrong)  # type: ignore[type-var]
-
-
-def test_without_wsproto_it_says_what_to_install() -> None:
-    program = (
-        "import sys; sys.modules['wsproto'] = None\n"
-        "from kissapi import Router\n"
-        "try:\n    Router().websocket('/ws')\nexcept ImportError as error:\n    print(error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.stdout == "a WebSocket needs wsproto: pip install 'kissapi[websocket]'\n", done.stderr
 
 
 def test_no_asyncio_is_imported_for_it() -> None:

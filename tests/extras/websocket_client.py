@@ -5,10 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
-
 from kissapi import Router, sleep
 from kissapi.extras.websocket.session import TURN
 from tests.frames import Frame, handshake, parse

@@ -85,13 +85,14 @@ def head(dice: random.Random) -> bytes:
 
 
 class Seen(NamedTuple):
-    """What `kissapi.http.usual_head.usual_head` says of a head: its five groups, and where it ends."""
+    """What `kissapi.http.usual_head.usual_head` says of a head: its six groups, and where it ends."""
 
     method: bytes
     path: bytes
     query: bytes | None
     host: bytes
     length: bytes | None
+    coding: bytes | None
     end: int
 
 
@@ -108,7 +109,7 @@ def see(data: bytes) -> Seen | None:
         return None
     if not path.startswith(b"/") or path.translate(None, PATH_BYTES) or query.translate(None, QUERY_BYTES):
         return None
-    host = length = None
+    host = length = coding = None
     for field in fields:
         name, colon, value = field.partition(b":")
         if not name or not colon or not TOKEN.issuperset(name) or not TEXT.issuperset(value):
@@ -117,20 +118,26 @@ def see(data: bytes) -> Seen | None:
         rest = name[1:].lower()
         if name[0] not in FIRST or rest not in REST or (rest == b"onnection" and value == b" keep-alive"):
             continue
-        if name in (b"Host", b"host") and host is None and length is None and blank == b" ":
+        spelled = name[:1].lower() + name[1:]
+        framed = length is not None or coding is not None
+        if spelled == b"host" and host is None and not framed and blank == b" ":
             if any(not 0x21 <= byte <= 0x7E for byte in said):
                 return None
             host = said
-        elif name[:1].lower() + name[1:8] + name[8:9].lower() + name[9:] == b"content-length":
-            if host is None or length is not None or blank != b" " or not said.isdigit() or len(said) > 18:
+        elif spelled[:8] + spelled[8:9].lower() + spelled[9:] == b"content-length":
+            if host is None or framed or blank != b" " or not said.isdigit() or len(said) > 18:
                 return None
             if said != b"0" and said.startswith(b"0"):
                 return None
             length = said
+        elif spelled[:9] + spelled[9:10].lower() + spelled[10:] == b"transfer-encoding":
+            if host is None or framed or value != b" chunked":
+                return None
+            coding = said
         else:
             return None
     return (
-        Seen(method, path, query if mark else None, host, length, len(head + END))
+        Seen(method, path, query if mark else None, host, length, coding, len(head + END))
         if host is not None
         else None
     )

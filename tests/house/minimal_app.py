@@ -70,6 +70,12 @@ async def spawned(req: Request) -> str:
     return "done"
 
 
+@root.websocket("/shout")
+async def shout(ws: Any) -> None:
+    await ws.send((await ws.receive()).upper())
+    await ws.close(4000, "bye")
+
+
 @root.get("/double/{n:int}")
 async def double(req: Request) -> Any:
     return {"double": req.params["n"] * 2}

@@ -46,8 +46,8 @@ DOORS: dict[str, str] = {
     "httptools": "kissapi.http.parser kissapi.http.pure",  # pure: the stand-in, asked for by name
     "json": "kissapi.http.json_codec",
     "multipart": "kissapi.http.multipart",
-    "msgspec": "kissapi.http.json_values kissapi.routing.bodies",
-    "pydantic": "kissapi.routing.bodies",
+    "msgspec": "kissapi.http.json_native kissapi.http.json_values kissapi.routing.arguments.bodies",
+    "pydantic": "kissapi.routing.arguments.bodies",
     "uuid": "kissapi.routing.converters",
     "contextvars": "kissapi.backends.threads",
     "queue": "kissapi.backends.threads",

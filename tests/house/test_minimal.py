@@ -15,13 +15,14 @@ import re
 import socket
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import small_python
+from tests import frames, small_python
 from tests.peer import connect, read_all
 from tests.places import ROOT
 from tests.serving import Served
@@ -190,6 +191,25 @@ def test_a_sleeping_handler_holds_up_no_other(app: Served) -> None:
         assert read_all(sleeper).decode().endswith("\r\n\r\nrested")
         sleeper.close()
     assert time.monotonic() - began < 1.5  # one after the other, 10 naps of 0.2 s would be 2
+
+
+def test_a_websocket(app: Served) -> None:
+    text = "snow ☃ " * 200  # it is masked by strides, and compressed
+    for fields in ([], ["Sec-WebSocket-Extensions: permessage-deflate"]):
+        with connect(app.port) as client:
+            client.sendall(frames.handshake("/shout", *fields) + frames.frame(frames.TEXT, text.encode()))
+            data = b""
+            while not data.endswith(b"bye"):
+                data += client.recv(65536)
+            client.sendall(frames.close(4000))
+            assert read_all(client) == b""
+        head, _, rest = data.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ")
+        message, close = frames.parse(rest)
+        assert (b"permessage-deflate" in head.lower()) == bool(fields) == bool(message.rsv)
+        answer = zlib.decompressobj(-15).decompress(message.payload) if message.rsv else message.payload
+        assert answer.decode() == text.upper()
+        assert close.payload == b"\x0f\xa0bye"
 
 
 def test_keep_alive(client: http.client.HTTPConnection) -> None:

@@ -121,3 +121,19 @@ def test_each_generated_table_stands_somewhere() -> None:
 def test_the_index_has_every_chapter_once() -> None:
     there = {page for page in pages() if page not in (README, INDEX)}
     assert sorted(chapters()) == sorted(there)
+
+
+def test_the_index_calls_each_chapter_by_its_title() -> None:
+    index = INDEX.read_text(encoding="utf-8")
+    for page in chapters():
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        assert f"[{title}]({page.name})" in index
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+def test_yaml_can_be_read(page: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    for block in re.findall(
+        r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    ):
+        assert isinstance(yaml.safe_load(block), dict)

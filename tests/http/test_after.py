@@ -307,7 +307,6 @@ def test_it_is_so_on_all_loops(loop: str, closes: bool) -> None:
 @pytest.mark.parametrize("loop", THREE)
 def test_that_of_a_websocket_is_called_when_its_handler_has_ended(loop: str) -> None:
     websockets = pytest.importorskip("websockets.sync.client")
-    pytest.importorskip("wsproto")
     late = Late()
     router, called = late.router, late.called
 

@@ -52,30 +52,27 @@ async def pieces(req: Request):
         pass
     return "taken"
 
-try:
-    @router.websocket("/ws", max_message=1 << 20)
-    async def talk(ws):
-        async for message in ws:
-            pass
+@router.websocket("/ws", max_message=1 << 20)
+async def talk(ws):
+    async for message in ws:
+        pass
 
-    ended = []
+ended = []
 
-    @router.websocket("/bye", max_message=1 << 20)
-    async def bye(ws):
-        while not ended:
-            await sleep(0.01)
+@router.websocket("/bye", max_message=1 << 20)
+async def bye(ws):
+    while not ended:
+        await sleep(0.01)
 
-    @router.get("/forget")
-    async def forget(req: Request):
-        ended.clear()
-        return "nothing"
+@router.get("/forget")
+async def forget(req: Request):
+    ended.clear()
+    return "nothing"
 
-    @router.get("/end")
-    async def end(req: Request):
-        ended.append(True)
-        return "ended"
-except ImportError:
-    pass  # no wsproto here
+@router.get("/end")
+async def end(req: Request):
+    ended.append(True)
+    return "ended"
 """
 
 
@@ -200,14 +197,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield served
 
 
-def needs_wsproto(greed: str) -> None:
-    if greed in ("pings", "one-byte fragments", "small messages"):
-        pytest.importorskip("wsproto", reason="wsproto is not installed")
-
-
 @pytest.mark.parametrize("greed", GREED)
 def test_a_greedy_client_does_not_make_a_good_one_wait(server: Served, greed: str) -> None:
-    needs_wsproto(greed)
     assert is_fair(server, lambda: Greedy(connect(server.port), GREED[greed]()))
 
 
@@ -291,7 +282,6 @@ def tell(server: Served, path: str) -> None:
 
 @pytest.mark.parametrize("leave", [False, True], ids=["they stay", "they leave"])
 def test_what_no_handler_takes_is_not_inflated(server: Served, leave: bool) -> None:
-    pytest.importorskip("wsproto", reason="wsproto is not installed")
     with ExitStack() as stack:
         clients = besiege(server, stack)
         tell(server, "/end")
@@ -305,7 +295,6 @@ def test_what_no_handler_takes_is_not_inflated(server: Served, leave: bool) -> N
 
 
 def test_a_server_stops_at_once_though_much_has_come_that_no_handler_takes(loop: str, tmp_path: Path) -> None:
-    pytest.importorskip("wsproto", reason="wsproto is not installed")
     with ExitStack() as stack:
         server = stack.enter_context(program(tmp_path, loop, APP, shutdown_timeout=10, linger_timeout=0.2))
         besiege(server, stack)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kissapi import Headers
+from kissapi.http import uri
 from kissapi.http.grammar import is_token
 
 
@@ -130,3 +131,17 @@ def test_tokens() -> None:
     assert is_token("x-!#$%&'*+.^_`|~09")
     assert not is_token("")
     assert not is_token("G T")
+
+
+def test_a_name_that_is_none_is_refused_each_time() -> None:
+    for _ in range(2):
+        for name in ("", "a b", "a:", "\u00e4", "a\r\nb"):
+            with pytest.raises(ValueError, match="no header name"):
+                Headers({name: "1"})
+
+
+@pytest.mark.parametrize(
+    "url", ["/users/7", "/a b", "/50%", " /x ", "/\u00e9", "/a%20b", "//x[1]?q={}", "/a\r\nX: 1", "/\\"]
+)
+def test_a_reference_that_is_plain_is_left_as_it_is(url: str) -> None:
+    assert Headers({"Location": url})["location"] == uri.encode_reference(url.strip(" \t"))

@@ -71,3 +71,16 @@ def test_a_form_that_is_called() -> None:
             req.files()  # type: ignore[operator]
 
     assert Client(router).post("/", form={"a": "b"}).status == 204
+
+
+def test_all_values_of_a_name_are_elsewhere() -> None:
+    router = Router()
+
+    @router.post("/")
+    async def post(req: Request) -> Any:
+        for value, place in (req.query, "query_all"), (req.form, "form_all"), (req.files, "files_all"):
+            with pytest.raises(AttributeError, match=rf"has no 'getlist': it is req\.{place}\.get\(name"):
+                value.getlist("a")  # type: ignore[union-attr]
+            assert not hasattr(value, "getlist")
+
+    assert Client(router).post("/", form={"a": "b"}).status == 204

@@ -28,7 +28,7 @@ class Item:
 class Model:
     """As pydantic's: no library but ours knows it."""
 
-    def model_dump(self, mode: str) -> Any:
+    def model_dump(self, mode: str, by_alias: bool) -> Any:
         return {"model": mode}
 
 

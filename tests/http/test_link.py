@@ -119,6 +119,12 @@ async def close(req: Call) -> str:
     return "closed"
 
 
+@router.get("/quit")
+def quit_(req: Call) -> str:
+    req.link.close()
+    return "bye"
+
+
 def wire_to(parser_class: Any = Line, **options: Any) -> Wire:
     return Wire(router, parser_class, Call, **options)
 
@@ -231,8 +237,7 @@ def test_send_ends_with_the_client() -> None:
 
 def test_close_ends_behind_the_answer_and_the_pushes() -> None:
     wire = wire_to().send(b"close\nhello\n")
-    assert wire.received.startswith(b"200 closed\n")
-    assert wire.received.endswith(b"> the last\n")
+    assert wire.received == b"200 closed\n> the last\n"
     assert wire.closed
     wire = wire_to().send(b"wait\n")
     wire.loop.do(clients[-1].close)
@@ -466,6 +471,15 @@ def test_over_sockets(loop: str) -> None:
         assert one.recv(100) == b""
         one.close()
     assert not clients
+
+
+@pytest.mark.parametrize("loop", THREE)
+def test_nothing_behind_a_close_is_answered_though_it_came_in_one_packet(loop: str) -> None:
+    with running(make(loop, router, parser_class=Line, request_class=Call)) as server:
+        for line in b"close", b"quit":  # on the loop; in a worker thread
+            with connect(server.port) as client:
+                client.sendall(line + b"\nhello\nhello\n")
+                assert b"world" not in b"".join(iter(lambda: client.recv(100), b""))
 
 
 @pytest.mark.parametrize("loop", THREE)

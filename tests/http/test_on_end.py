@@ -203,7 +203,6 @@ def test_it_is_so_on_all_loops(loop: str) -> None:
 @pytest.mark.parametrize("loop", THREE)
 def test_that_of_a_websocket_is_when_its_handler_has_ended(loop: str) -> None:
     websockets = pytest.importorskip("websockets.sync.client", reason="websockets is not installed")
-    pytest.importorskip("wsproto", reason="wsproto is not installed")
     router, steps = Router(), []
 
     def on_end(req: Request) -> None:

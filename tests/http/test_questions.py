@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,9 @@ from kissapi.extras.sse import sse
 from tests import frames
 from tests.certificates import make_certificates
 
-HAS_WSPROTO = find_spec("wsproto") is not None
 PLACES = (
-    "handler def before after error generator lines sse upload afterwards afterwards-def".split()
-    + ["websocket", "websocket-afterwards"] * HAS_WSPROTO
+    "handler def before after error generator lines sse upload afterwards afterwards-def websocket "
+    "websocket-afterwards".split()
 )
 WHENS = ["stays", "early", "late"]
 
@@ -163,20 +161,18 @@ def make_router(book: Book) -> Router:
         req.after(book.block, req)
         return "hello"
 
-    if HAS_WSPROTO:
+    @router.websocket("/websocket/{when}/{id:int}")
+    async def talk(ws: Any) -> None:
+        book.begin(ws.request)
+        try:
+            async for _ in ws:
+                pass
+        finally:
+            book.ask(ws.request, "last")
 
-        @router.websocket("/websocket/{when}/{id:int}")
-        async def talk(ws: Any) -> None:
-            book.begin(ws.request)
-            try:
-                async for _ in ws:
-                    pass
-            finally:
-                book.ask(ws.request, "last")
-
-        @router.websocket("/websocket-afterwards/{when}/{id:int}")
-        async def talk_and_go(ws: Any) -> None:
-            ws.request.after(book.block, ws.request)
+    @router.websocket("/websocket-afterwards/{when}/{id:int}")
+    async def talk_and_go(ws: Any) -> None:
+        ws.request.after(book.block, ws.request)
 
     return router
 

@@ -187,3 +187,31 @@ def test_a_date_is_english_whatever_the_locale() -> None:
 @pytest.mark.parametrize("status", [status for status in http.HTTPStatus if status not in (418, 421, 425)])
 def test_every_registered_status_has_its_reason(status: http.HTTPStatus) -> None:
     assert REASONS[status]
+
+
+def test_the_content_type_is_one_of_the_headers_whenever_they_are_asked_for() -> None:
+    response = Response("a", content_type=" text/html ")
+    assert response.content_type == "text/html"
+    response.body = {"a": 1}  # it was set: the usual one of the new body does not count
+    assert response.content_type == "text/html"
+    assert dict(response.headers) == {"content-type": "text/html"}
+    del response.headers["content-type"]
+    assert response.content_type == "application/json"
+    response = Response("a", content_type="text/html")
+    response.headers = None
+    assert response.content_type == "text/plain"
+    assert Response("a", 200, {"x": "1", "content-type": "a/b"}, "c/d").headers.get_all("content-type") == [
+        "c/d"
+    ]
+    with pytest.raises(ValueError, match="control characters"):
+        Response("a", content_type="text/html\r\nX: 1")
+
+
+def test_a_copy_of_a_response_has_fields_of_its_own() -> None:
+    for kept in (Response("a", content_type="a/b"), Response("a", headers=[("set-cookie", "a=1")])):
+        copy = kept._own()
+        copy.headers.add("set-cookie", "b=2")
+        copy.headers["x"] = "1"
+        assert copy.content_type == kept.content_type
+        assert "x" not in kept.headers
+        assert "b=2" not in kept.headers.get_all("set-cookie")

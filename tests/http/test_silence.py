@@ -178,7 +178,6 @@ def test_a_client_of_the_last_answer_has_to_keep_it_too(parser_class: Any) -> No
 
 
 def websocket() -> Wire:
-    pytest.importorskip("wsproto", reason="wsproto is not installed")
     router = Router()
 
     @router.websocket("/ws", ping_interval=None)
@@ -208,7 +207,6 @@ def test_a_websocket_that_keeps_the_rate_is_not() -> None:
 
 
 def test_a_websocket_that_takes_as_much_as_is_pushed_is_not_either() -> None:
-    pytest.importorskip("wsproto", reason="wsproto is not installed")
     from kissapi.extras.websocket import broadcast
 
     router, clients = Router(), []

@@ -20,7 +20,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +121,10 @@ class App:
                 self.arrived += len(piece)
             return sha.hexdigest()
 
-        if find_spec("wsproto") is not None:
-
-            @router.websocket("/ws")
-            async def echo(ws: Any) -> None:
-                async for message in ws:
-                    await ws.send(f"{ws.request.client[0]} says {message}")
+        @router.websocket("/ws")
+        async def echo(ws: Any) -> None:
+            async for message in ws:
+                await ws.send(f"{ws.request.client[0]} says {message}")
 
 
 # The proxies
@@ -338,7 +335,6 @@ def test_a_large_upload_arrives_as_it_is_sent(site: Site, chunked: bool) -> None
 
 
 def test_a_websocket(site: Site) -> None:
-    pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
     with connect(site.port, source="127.0.0.5") as client:
         host = f"127.0.0.1:{site.port}"
         client.sendall(handshake("/ws", Host=host, Origin=f"http://{host}"))

@@ -361,15 +361,19 @@ def test_the_first_piece_is_drawn_inside_and_the_rest_outside(parser_class: Any)
     assert steps == ["around begins", "first", "around 200", "around ends", "second"]
 
 
+async def changed(req: Request, result: Any) -> None: ...
+
+
 def test_routes_names_arounds() -> None:
     router = Router()
     router.around(yields_twice)
     router.before(answer)
     router.get("/x", around=[never_yields])(answer)
     here = __name__
-    assert rows(router)[0].hooks == (
-        f"around {here}.yields_twice, around {here}.never_yields, tests.routing.arounds.answer, …"
-    )
+    hooks = f"around {here}.yields_twice, around {here}.never_yields, tests.routing.arounds.answer"
+    assert rows(router)[0].hooks == hooks
+    router.after(changed)
+    assert rows(router)[0].hooks == f"{hooks}, …, {here}.changed"
 
 
 SAME = Response("the same", 203, {"x-same": "1"})

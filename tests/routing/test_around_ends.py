@@ -264,7 +264,6 @@ def test_a_timeout_round_the_yield_of_a_stream_is_no_silent_one(backend: str) ->
 @pytest.mark.parametrize("refused", [False, True])
 def test_it_sees_the_handshake_of_a_websocket(loop: str, refused: bool) -> None:
     websockets = pytest.importorskip("websockets.sync.client", reason="websockets is not installed")
-    pytest.importorskip("wsproto", reason="wsproto is not installed")
     steps: list[Any] = []
     router = routes(steps)
 

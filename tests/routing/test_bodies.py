@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Any, NamedTuple, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 import pytest
 
@@ -178,6 +178,42 @@ def test_pydantic_tells_all_at_once() -> None:
     ]
 
 
+class CatModel(pydantic.BaseModel):
+    kind: Literal["cat"]
+    lives: int
+
+
+class DogModel(pydantic.BaseModel):
+    kind: Literal["dog"]
+
+
+class OwnerModel(pydantic.BaseModel):
+    pets: list[CatModel | DogModel] = []  # noqa: RUF012
+    first: Annotated[CatModel | DogModel, pydantic.Field(discriminator="kind")] | None = None
+    age: int | float | None = None
+    named: dict[int, int] = {}  # noqa: RUF012
+
+
+POINTERS: list[tuple[Any, Any, set[str]]] = [
+    (CatModel | DogModel, {"kind": "cow"}, {"#/kind", "#/lives"}),
+    (CatModel | DogModel, [], {"#"}),
+    (OwnerModel, {"pets": [{"kind": "cat", "lives": "x"}]}, {"#/pets/0/lives", "#/pets/0/kind"}),
+    (OwnerModel, {"pets": ["x"]}, {"#/pets/0"}),
+    (OwnerModel, {"first": {"kind": "cat", "lives": "x"}}, {"#/first/lives"}),
+    (OwnerModel, {"first": {"kind": "cat"}}, {"#/first/lives"}),
+    (OwnerModel, {"first": {"kind": "cow"}}, {"#/first"}),
+    (OwnerModel, {"age": "old"}, {"#/age"}),
+    (OwnerModel, {"age": {}}, {"#/age"}),
+    (OwnerModel, {"named": {"x": 1}}, {"#/named/x"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "body", "pointers"), POINTERS)
+def test_pointers_lead_into_the_body(kind: Any, body: Any, pointers: set[str]) -> None:
+    errors = posted(kind, json=body).json["errors"]
+    assert {each["pointer"] for each in errors} == pointers
+
+
 def test_an_answer_has_a_hundred_errors_at_most() -> None:
     answer = posted(list[ItemModel], json=[{}] * 1000)
     assert len(answer.json["errors"]) == 100
@@ -185,6 +221,13 @@ def test_an_answer_has_a_hundred_errors_at_most() -> None:
 
 
 JSON = {"content-type": "application/json"}
+
+
+def test_pydantic_counts_what_is_too_much_to_tell() -> None:
+    answer = posted(list[ItemModel], body=b"[" + b"1," * 50_000 + b"1]", headers=JSON)
+    assert answer.json["errors"] == [{"pointer": "#", "detail": "has 50001 mistakes, too many to list"}]
+
+
 NO_JSON: list[tuple[bytes, str]] = [
     (b"{", "truncated"),
     (b"{} x", "trailing characters (byte 4)"),
@@ -262,6 +305,11 @@ CONSTRAINTS: list[tuple[Any, str, str]] = [
     (list[Annotated[int, msgspec.Meta(ge=1)]], "0", "Expected `int` >= 1, not [0]"),
     (Annotated[list[int], msgspec.Meta(min_length=2)], "5", "Expected `array` of length >= 2, not [5]"),
     (Annotated[int, pydantic.Field(ge=1)], "0", "Input should be greater than or equal to 1, not 0"),
+    (
+        Annotated[list[int], pydantic.Field(min_length=2)],
+        "5",
+        "List should have at least 2 items after validation, not 1",
+    ),
 ]
 
 
@@ -349,7 +397,6 @@ def test_the_fields_of_a_form_as_one() -> None:
 
 
 def test_a_websocket_gets_its_arguments_from_the_handshake() -> None:
-    pytest.importorskip("wsproto")
     router = Router()
 
     @router.websocket("/rooms/{room}")

@@ -57,6 +57,17 @@ MATCHES = [
     ("/{rest:path} /{a} /{a:int}", "/7", "/{a:int}", {"a": 7}),
     ("/{rest:path} /{a}", "/7", "/{a}", {"a": "7"}),
     ("/{rest:path}", "/7", "/{rest:path}", {"rest": "7"}),
+    # The rest behind literals, looked up without a search where nothing else may follow them
+    ("/a/{rest:path} /{x}/b", "/a/b/c.css", "/a/{rest:path}", {"rest": "b/c.css"}),
+    ("/a/{rest:path} /{x}/b", "/a/", "/a/{rest:path}", {"rest": ""}),
+    ("/a/{rest:path} /{x}/b", "/a/b", "/a/{rest:path}", {"rest": "b"}),
+    ("/a/{rest:path} /{x}/b", "/ab/b", "/{x}/b", {"x": "ab"}),
+    ("/a/{rest:path}", "/a//b/", "/a/{rest:path}", {"rest": "/b/"}),
+    ("/a/{rest:path}", "/a/%41%2F", "/a/{rest:path}", {"rest": "A/"}),
+    ("/a/{rest:path} /a/{x}/c", "/a/b/c", "/a/{x}/c", {"x": "b"}),
+    ("/a/{rest:path} /a/b/{more:path}", "/a/b/c", "/a/b/{more:path}", {"more": "c"}),
+    ("/a/{rest:path} /a/b/{more:path}", "/a/c/d", "/a/{rest:path}", {"rest": "c/d"}),
+    ("/{rest:path}", "//", "/{rest:path}", {"rest": "/"}),
     ("/7 /{a:int} /{a} /{rest:path}", "/7", "/7", {}),
     ("/7 /{a:int} /{a} /{rest:path}", "/8", "/{a:int}", {"a": 8}),
     ("/7 /{a:int} /{a} /{rest:path}", "/x", "/{a}", {"a": "x"}),
@@ -108,6 +119,9 @@ MISSES = [
     ("/", ""),
     ("/", "*"),
     ("/{rest:path}", "x"),
+    ("/a/{rest:path}", "/a"),
+    ("/a/{rest:path}", "/ab/c"),
+    ("/a/{rest:path}", "a/b"),
 ]
 
 

@@ -49,6 +49,20 @@ def test_a_status_is_answered_and_kept() -> None:
     assert (status, body, fields["allow"]) == (405, b"no", "GET, HEAD, OPTIONS")
 
 
+def test_the_headers_of_the_error_stay() -> None:
+    router = router_of(closed=Fail(401, "x", {"WWW-Authenticate": "Bearer", "Content-Type": "text/html"}))
+
+    @router.on_error(Fail)
+    async def every(req: Request, error: Fail) -> Any:
+        return {"error": error.data}
+
+    status, body, fields = answer_to(router, "/closed")
+    assert (status, body) == (401, b'{"error": "x"}')
+    assert fields["www-authenticate"] == "Bearer"
+    assert fields["content-type"] == "application/json"  # that of what the handler returned
+    assert answer_to(router, "/closed", "POST")[2]["allow"] == "GET, HEAD, OPTIONS"
+
+
 def test_the_nearest_class_answers() -> None:
     router = router_of(broken=Broken("b"), value=ValueError("v"), key=KeyError("k"))
 

@@ -223,12 +223,14 @@ def test_hooks_of_a_route_are_lists_of_functions() -> None:
         router.get("/x", before=answer)(answer)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="the after hook is 7, which cannot be called"):
         router.get("/x", after=[7])(answer)  # type: ignore[list-item]
-    with pytest.raises(TypeError, match=r"has a yield: @router\.around takes such a function"):
+    with pytest.raises(TypeError, match=r"generator \(.*test_hooks\.py:\d+\) has a yield: @router\.around"):
         router.before(generator)
     with pytest.raises(TypeError, match="leave out the decorator below it"):
         router.around(asynccontextmanager(generator))  # type: ignore[type-var]
-    with pytest.raises(TypeError, match="no async generator function"):
+    with pytest.raises(TypeError, match=r"answer \(.*test_hooks\.py:\d+\): an around hook is an async gen"):
         router.get("/x", around=[answer])(answer)
+    with pytest.raises(TypeError, match=r"no option 'methods'; @router\.route\(path, methods=\["):
+        router.get("/x", methods=["GET", "POST"])(answer)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="this route has no option 'hooks'"):
         router.get("/x", hooks=[answer])(answer)  # type: ignore[call-arg]
 

@@ -33,7 +33,6 @@ def test_a_route_carries_what_describes_it() -> None:
 
 
 def test_a_websocket_has_the_same() -> None:
-    pytest.importorskip("wsproto")
     router = Router()
 
     @router.websocket("/chat", name="chat", tags=["live"], hidden=True)

@@ -17,7 +17,7 @@ from kissapi import Fail, Request, Router
 from kissapi.routing import converters
 from kissapi.routing.covers import Covers
 from kissapi.routing.path import parameters_of, parse
-from kissapi.routing.pattern import MOST, Pattern, parameters, shape
+from kissapi.routing.pattern import MOST, Pattern, kind_of, parameters
 from tests.routing.test_dispatch import ID, found, register, router_of, status
 
 
@@ -187,7 +187,7 @@ def test_the_parameters_of_a_path() -> None:
     segments = parse("/a/{b}/v{c:int}.{d}/{e:path}")
     assert parameters_of(segments) == [("str", "b"), ("int", "c"), ("str", "d"), ("path", "e")]
     assert parameters(*segments[2]) == [("int", "c"), ("str", "d")]
-    assert shape("v{c:int}.{d}") == "v{int}.{str}"
+    assert kind_of("v{c:int}.{d}") == "v{int}.{str}"
 
 
 WRONG: list[tuple[tuple[Any, ...], type[Exception], str]] = [

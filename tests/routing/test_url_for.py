@@ -230,7 +230,6 @@ def test_a_router_above_comes_before_one_beside() -> None:
 
 
 def test_a_websocket_by_name_and_by_handler() -> None:
-    pytest.importorskip("wsproto")
     router = Router()
 
     @router.websocket("/chat/{room}")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kissapi.routing.bodies import body_reader
-from kissapi.routing.scalars import Wrong
+from kissapi.routing.arguments.bodies import body_reader
+from kissapi.routing.arguments.scalars import Wrong
 
 
 class Asked:

@@ -207,13 +207,14 @@ def test_what_cannot_work_is_an_error_where_it_is_registered() -> None:
     wrong: Any
     for wrong, why in (
         (lambda app: None, "async def, with one yield"),
-        (plain, "async def, with one yield"),
+        (plain, r"not .*plain \(.*test_app_life\.py:\d+\): async def, with one yield"),
+        (3, "not 3: async def, with one yield"),
         (asynccontextmanager(generator), "leave out the decorator"),
     ):
         with pytest.raises(TypeError, match=why):
             router.lifespan(wrong)
     for wrong in (generator, plain):
-        with pytest.raises(TypeError, match=r"has a yield: @router\.lifespan"):
+        with pytest.raises(TypeError, match=r"\(.*test_app_life\.py:\d+\) has a yield: @router\.lifespan"):
             router.on_start(wrong)
     with pytest.raises(TypeError, match="takes a function, not 3"):
         router.on_stop(3)  # type: ignore[type-var]

@@ -168,7 +168,6 @@ def test_the_answer_that_hands_the_connection_over_has_them(parser_class: Any) -
 
 
 def test_the_handshake_of_a_websocket_has_them() -> None:
-    pytest.importorskip("wsproto", reason="wsproto is not installed: pip install 'kissapi[websocket]'")
     chat = Router()
 
     @chat.websocket("/ws")

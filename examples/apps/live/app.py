@@ -62,7 +62,8 @@ async def todo(req: Request) -> Response:
 
 @router.websocket("/rooms/{room}")
 async def chat(ws: WebSocket) -> None:
-    name, members = ws.request.query.get("name", "?"), rooms[ws.request.params["room"]]
+    name, room = ws.request.query.get("name", "?"), ws.request.params["room"]
+    members = rooms[room]
     members.add(ws)
     broadcast(members, f"+{name}")
     try:
@@ -71,6 +72,8 @@ async def chat(ws: WebSocket) -> None:
     finally:
         members.discard(ws)
         broadcast(members, f"-{name}")
+        if not members:
+            del rooms[room]  # a client may think of any number of rooms
 
 
 @router.get("/events")

@@ -86,7 +86,8 @@ async def keep(command: Command) -> str:
     if item and name.endswith("pend"):
         data = item.data + data if name == "append" else data + item.data
     # 0 is never, up to 30 days is from now, more is a time of day.
-    expires = int(seconds) + time.time() * (int(seconds) <= 30 * 86400) if int(seconds) else float("inf")
+    due = max(-1, min(int(seconds), 1 << 40))  # a float has an end
+    expires = due + time.time() * (due <= 30 * 86400) if due else float("inf")
     store[key] = Item(data, int(flags), expires, next(uniques))
     return "STORED"
 
@@ -108,7 +109,7 @@ async def get(command: Command) -> bytes:
 
 @router.route("/delete", CALL)
 async def delete(command: Command) -> str:
-    return "DELETED" if find(command.words[0]) and store.pop(command.words[0]) else "NOT_FOUND"
+    return "DELETED" if any(find(key) and store.pop(key) for key in command.words[:1]) else "NOT_FOUND"
 
 
 @router.route("/incr", CALL)

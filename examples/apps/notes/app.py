@@ -19,7 +19,8 @@ from kissapi.extras.csrf import csrf
 from kissapi.extras.files import static
 from kissapi.extras.sessions import sessions
 
-PAGE = 3  # notes on a page
+# Notes on a page; pages, for SQLite has 64 bits; characters of a name, for a cookie holds 4 KB.
+PAGE, MOST, LONGEST = 3, 1_000_000, 50
 templates = jinja2.Environment(loader=jinja2.PackageLoader(__package__), autoescape=True)
 
 
@@ -38,7 +39,7 @@ def make(folder: Path = Path("build/notes")) -> Router:
             database.row_factory = sqlite3.Row
             return database.execute(sql, values).fetchall()
 
-    def render(req: Request, name: str, status: int = 200, **values: object) -> Response:
+    def render(req: Request, name: str, status: int = 200, /, **values: object) -> Response:
         return html(templates.get_template(name).render(req=req, **values), status)
 
     def need_login(req: Request) -> Response | None:
@@ -47,12 +48,12 @@ def make(folder: Path = Path("build/notes")) -> Router:
     @router.get("/", before=[need_login])
     def index(req: Request, page: int = 1) -> Response:
         sql = "select * from notes where user=? order by id desc limit ? offset ?"
-        notes = rows(sql, req.session["user"], PAGE + 1, PAGE * (max(page, 1) - 1))
+        notes = rows(sql, req.session["user"], PAGE + 1, PAGE * (min(max(page, 1), MOST) - 1))
         return render(req, "list.html", notes=notes[:PAGE], page=page, more=len(notes) > PAGE)
 
     @router.route("/login", methods=["GET", "POST"])
     def login(req: Request) -> Response:
-        if req.method == "GET" or req.form["password"] != "pw":
+        if req.method == "GET" or req.form["password"] != "pw" or len(req.form["name"]) > LONGEST:
             return render(req, "login.html", 200 if req.method == "GET" else 401)
         req.session["user"] = req.form["name"]
         req.session.flash(f"Hello {req.form['name']}")

@@ -16,8 +16,9 @@ from kissapi.extras.files.fields import file_fields
 from kissapi.extras.files.folder import FLAGS, refusal
 from kissapi.extras.files.media_types import type_of
 from kissapi.extras.files.sendfile import OpenFile
+from kissapi.http.head import WHOLE
 from kissapi.http.headers import Headers
-from kissapi.http.response import WHOLE, Response
+from kissapi.http.response import Response
 
 if TYPE_CHECKING:
     from kissapi.http.request import Request
@@ -33,8 +34,8 @@ class FileResponse(Response):
         # longer than to open the file.
         self._status = 200
         self._headers = Headers.of(fields)
-        self._body = opened  # type: ignore[assignment]  # a body that sends itself
-        self._usual_type = None
+        self._body = opened  # a body that sends itself
+        self._usual_type = self._given_type = None
         self._file: OpenFile | None = opened
 
     def prepare(self, request: Request) -> None:

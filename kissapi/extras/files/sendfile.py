@@ -76,6 +76,16 @@ class OpenFile:
             raise RuntimeError(f"the file ended after {self.start + len(data)} of {self.size} bytes")
         return data
 
+    def whole_path(self) -> str | None:
+        """A path that leads to the file, if all of it is to be sent: for servers that are given paths."""
+        try:
+            path = os.readlink(f"/proc/self/fd/{self._descriptor}")
+            there = os.stat(path)
+        except OSError:  # not Linux, or it has been renamed
+            return None
+        same = os.path.samestat(there, os.fstat(self._descriptor)) and there.st_size == self.size
+        return path if same and (self.start, self.stop) == (0, self.size) else None
+
     async def send_to(self, writer: BodyWriter) -> None:
         """Send the bytes from `start` to `stop`; less if it is shorter now, which the writer notices."""
         sock = _duplicated(writer.socket())

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 from kissapi.core import Fail
 from kissapi.core.fail import REASONS
 from kissapi.http.response import Response
-from kissapi.routing.arguments import resolve, typed
-from kissapi.routing.constraints import check_of
-from kissapi.routing.invalid import PROBLEM
+from kissapi.routing.arguments.argument import resolve, typed
+from kissapi.routing.arguments.constraints import check_of
+from kissapi.routing.arguments.invalid import PROBLEM
+from kissapi.routing.arguments.scalars import bare, reader_of
 from kissapi.routing.path import parameters_of
-from kissapi.routing.scalars import bare, reader_of
 from kissapi.routing.signature import annotations_of, signature_of
 
 if TYPE_CHECKING:
     from kissapi.extras.openapi.schemas import Schemas
-    from kissapi.routing.arguments import Argument
+    from kissapi.routing.arguments.argument import Argument
     from kissapi.routing.route import Route
 
 Object = dict[str, Any]
@@ -34,7 +34,7 @@ _STREAMS = (Iterator, AsyncIterator)
 _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 
 _PLACES = ("parameter", "header", "cookie", "field", "file", "pointer")
-# What `kissapi.routing.invalid` sends.
+# What `kissapi.routing.arguments.invalid` sends.
 _PROBLEM: Object = {
     "title": "Problem",
     "description": "What is wrong with a request (RFC 9457), and where: a pointer leads into the body.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kissapi.extras.openapi.expand import expanded
 from kissapi.extras.openapi.operation import describe, security_of
 from kissapi.extras.openapi.schemas import Schemas
+from kissapi.routing.names import name_of_route
 
 if TYPE_CHECKING:
     from kissapi.routing.route import Route
@@ -39,10 +40,10 @@ def document(router: Router, root: Router, head: Object) -> Object:
             for way in security_of(route):
                 schemes |= way
     schemas.fill()
-    names = [_name(route) for route, _ in described.values()]
+    names = [name_of_route(route) for route, _ in described.values()]
     paths: dict[str, Object] = {}
     for (path, method), (route, operation) in described.items():
-        name = _name(route)
+        name = name_of_route(route)
         unique = name if names.count(name) == 1 else f"{name}_{method}{_words(path)}"
         operation = {"operationId": unique, **expanded(operation, schemas.components)}
         paths.setdefault(path, {})[method] = operation
@@ -58,20 +59,13 @@ def _shown(router: Router, root: Router) -> Iterator[Route]:
     for route in routes or router.routes():
         path = route.path
         twice = path != "/" and path.endswith("/") and (route.method, path[:-1]) in short
-        if not (route.hidden or twice or route.method not in METHODS or hasattr(route.handler, "_websocket")):
+        if not (route.hidden or twice or route.method not in METHODS or route.is_websocket):
             yield route
 
 
 def _template(route: Route) -> str:
     """The path as a template of OpenAPI, which has no kinds: `/users/{id}`."""
     return re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
-
-
-def _name(route: Route) -> str:
-    handler = route.handler
-    while hasattr(handler, "func"):  # functools.partial
-        handler = handler.func
-    return route.name or str(getattr(handler, "__name__", type(handler).__name__))
 
 
 def _words(path: str) -> str:

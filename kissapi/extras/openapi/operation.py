@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.extras.openapi.answers import answers_of
 from kissapi.extras.openapi.plain import without_none
+from kissapi.http.forms import MULTIPART, URLENCODED
 from kissapi.http.json_codec import to_json
 from kissapi.routing.arguments import Argument, arguments_of
+from kissapi.routing.arguments.scalars import reader_of
 from kissapi.routing.path import parameters_of
-from kissapi.routing.scalars import reader_of
 from kissapi.routing.signature import NOTHING
 
 if TYPE_CHECKING:
@@ -122,9 +123,7 @@ def _body(arguments: tuple[Argument, ...], schemas: Schemas) -> Object:
     fields = [argument for argument in arguments if argument.place in ("form", "file")]
     if not fields:
         return {}
-    kind = "application/x-www-form-urlencoded"
-    if any(field.place == "file" for field in fields):
-        kind = "multipart/form-data"
+    kind = MULTIPART if any(field.place == "file" for field in fields) else URLENCODED
     records = [field for field in fields if field.place == "form" and is_record(field)]
     parts = [_schema(record, schemas) for record in records]
     if singles := [field for field in fields if field not in records]:

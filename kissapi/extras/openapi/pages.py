@@ -1,8 +1,8 @@
 """Pages: the page that shows a document: our own, or a well-known one from a CDN.
 
-Ours is `page.html`: it loads nothing from anywhere else, and its policy (CSP) lets run what is in it and
-nothing more, by hashes. The others are pinned to a major version; they need the internet, and their policy
-has to allow their CDN, and styles that they make up as they go.
+Ours is `page.html`: it loads nothing from elsewhere, and its policy (CSP) allows what is in it, by hashes,
+and nothing more. The others are pinned to a major version. They need the internet, and their policy has to
+allow their CDN, and styles that they make up as they go.
 """
 
 from __future__ import annotations

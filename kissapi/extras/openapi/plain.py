@@ -11,7 +11,8 @@ from operator import or_
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from kissapi.routing.scalars import bare
+from kissapi.http.words import type_name
+from kissapi.routing.arguments.scalars import bare
 
 # By module and name: none of these modules is imported to compare with what an app may not use.
 _SCALARS: dict[str, dict[str, Any]] = {
@@ -27,7 +28,6 @@ _SCALARS: dict[str, dict[str, Any]] = {
     "datetime.date": {"type": "string", "format": "date"},
     "datetime.time": {"type": "string", "format": "time"},
     "uuid.UUID": {"type": "string", "format": "uuid"},
-    "kissapi.compat.uuid.UUID": {"type": "string", "format": "uuid"},
     "decimal.Decimal": {"type": "string", "format": "decimal"},
 }
 
@@ -57,7 +57,7 @@ def plain_schema(kind: Any, other: Callable[[Any], dict[str, Any]] = lambda kind
         return other(kind)
     if hasattr(kind, "__members__"):  # an enum
         return {"enum": [member.value for member in kind]}  # type: ignore[attr-defined]
-    return dict(_SCALARS.get(f"{kind.__module__}.{kind.__qualname__}") or other(kind))
+    return dict(_SCALARS.get(type_name(kind)) or other(kind))
 
 
 def without_none(annotation: Any) -> Any:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from kissapi.extras.etag import tag_of
+from kissapi.extras.files.conditions import is_known
 from kissapi.extras.openapi.document import document
 from kissapi.extras.openapi.pages import NAMES, page
 from kissapi.http.json_codec import to_json
-from kissapi.http.nearest import did_you_mean
 from kissapi.http.response import Response
+from kissapi.http.words import did_you_mean
 from kissapi.routing.router import Router
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ Object = dict[str, Any]
 
 
 class OpenApiRouter(Router):
-    """What `openapi` gives: the routes of the document and of its page."""
+    """What `openapi` gives: the routes of the document and of its page.
+
+    shop = openapi(router, title="Shop", version="1")
+    shop.document()["paths"]
+    """
 
     def __init__(self, described: Router, head: Object, path: str, docs: str | None, ui: str) -> None:
         super().__init__()
@@ -46,7 +51,7 @@ class OpenApiRouter(Router):
         root = req.route.route.chain[0]
         if self._made is None or self._made[0] is not root:
             data = to_json(self.document(root))
-            self._made = root, data, _etag(data)
+            self._made = root, data, tag_of(data)
         _, data, etag = self._made
         return _answer(req, data, etag, "application/json", {})
 
@@ -65,7 +70,7 @@ class OpenApiRouter(Router):
             "referrer-policy": "same-origin",
             "x-content-type-options": "nosniff",
         }
-        return _answer(req, data, _etag(data), "text/html; charset=utf-8", fields)
+        return _answer(req, data, tag_of(data), "text/html; charset=utf-8", fields)
 
 
 def openapi(
@@ -131,13 +136,8 @@ def _origins(head: Object) -> list[str]:
     return sorted({"/".join(url[:3]) for url in urls if url[0] in ("http:", "https:")})
 
 
-def _etag(data: bytes) -> str:
-    return f'"{sha256(data).hexdigest()[:24]}"'
-
-
 def _answer(req: Request, data: bytes, etag: str, kind: str, fields: Mapping[str, str]) -> Response:
     headers = {"etag": etag, "cache-control": "no-cache"}  # it may be kept, and is asked for again
-    known = [tag.strip().removeprefix("W/") for tag in req.headers.get("if-none-match", "").split(",")]
-    if etag in known or known == ["*"]:
+    if is_known(req.headers, etag, None):
         return Response(None, 304, headers)
     return Response(data, 200, {**headers, **fields}, content_type=kind)

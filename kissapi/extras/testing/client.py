@@ -202,7 +202,7 @@ class Client:
     def websocket(
         self, path: str, *, headers: Fields = (), subprotocols: Iterable[str] = (), query: Query | None = None
     ) -> WebSocket:
-        """A WebSocket (RFC 6455); needs the package wsproto. Raises `Refused` for an answer other than 101.
+        """A WebSocket (RFC 6455). Raises `Refused` for an answer other than 101.
 
         with client.websocket("/chat") as ws:
             ws.send("hello")

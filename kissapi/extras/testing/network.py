@@ -43,7 +43,8 @@ class Network:
         """The service that the connections share."""
         if self._service is None:
             service = self._make_service(self.loop)
-            service.spawn, service.clock = self._spawn, self.loop.time
+            service.spawn_by(self._spawn)
+            service.clock = self.loop.time
             service.log = service.spawned.log = self.log
             service.answered = []
             self._service = service

@@ -1,22 +1,30 @@
-"""WebSocket: a WebSocket of the client (RFC 6455). It needs wsproto.
+"""WebSocket: a WebSocket of the client (RFC 6455).
 
 It behaves as a browser: pings and a close are answered, whether the test reads or not.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
-
-from wsproto.connection import Connection as Frames
-from wsproto.connection import ConnectionState, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
-from wsproto.utilities import generate_accept_token, generate_nonce
+from typing import TYPE_CHECKING
 
 from kissapi.extras.websocket import BROKEN, NORMAL, Closed
-from kissapi.extras.websocket.payload_codec import PayloadCodec
+from kissapi.extras.websocket.closing import Violation
+from kissapi.extras.websocket.frames import (
+    PING,
+    PONG,
+    Close,
+    FrameReader,
+    Ping,
+    close_frame,
+    frame,
+    payload_of,
+)
+from kissapi.extras.websocket.handshake import accept_of
 
 if TYPE_CHECKING:
     from kissapi.extras.testing.answer import Answer
@@ -57,14 +65,12 @@ class WebSocket:
         self._network = network
         self._path = path
         self._messages: deque[str | bytes] = deque()
-        self._parts: list[Any] = []
-        self._payloads = PayloadCodec(sys.maxsize)  # without compression: for its close codes
-        self._frames = Frames(ConnectionType.CLIENT, [self._payloads])
-        key = generate_nonce()
+        self._reader = FrameReader(sys.maxsize, masked=False)
+        self._has_sent_close = False
         fields.setdefault("upgrade", "websocket")
         fields.setdefault("connection", "Upgrade")
         fields.setdefault("sec-websocket-version", "13")
-        fields.setdefault("sec-websocket-key", key.decode())
+        fields.setdefault("sec-websocket-key", b64encode(os.urandom(16)).decode())
         offered = ", ".join(subprotocols)
         if offered:
             fields.setdefault("sec-websocket-protocol", offered)
@@ -72,8 +78,7 @@ class WebSocket:
         if self.answer.status != 101:
             with self.answer:
                 raise Refused(self.answer)
-        accept = generate_accept_token(fields["sec-websocket-key"].encode()).decode()
-        if self.answer.headers.get("sec-websocket-accept") != accept:
+        if self.answer.headers.get("sec-websocket-accept") != accept_of(fields["sec-websocket-key"]):
             self.answer.close()
             raise ValueError(f"{self.answer!r} has a wrong Sec-WebSocket-Accept")
         self.subprotocol = self.answer.headers.get("sec-websocket-protocol")
@@ -88,8 +93,7 @@ class WebSocket:
         """Send a message, a `str` as text. Raises `Closed` if the server has ended it."""
         if self.close_code is not None:
             raise self._closed()
-        event = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
-        self._connection.send(self._frames.send(event))
+        self._send(*payload_of(message))
 
     def receive(self, seconds: float | None = None) -> str | bytes:
         """The next message. Raises `Closed` after the last one, `TimeoutError` if none comes in `seconds`.
@@ -112,12 +116,12 @@ class WebSocket:
 
     def ping(self, payload: bytes = b"") -> None:
         """Send a ping."""
-        self._connection.send(self._frames.send(Ping(payload)))
+        self._send(PING, payload)
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Send a close, and wait for the server's; messages from before it can still be received."""
         if self.close_code is None:
-            self._connection.send(self._frames.send(CloseConnection(code, reason)))
+            self._send_close(code, reason)
             self._network.run_until(lambda: self._over, f"{self!r}.close()")
         self._connection.leave()
 
@@ -149,22 +153,28 @@ class WebSocket:
         if self.close_code is None:
             self.close_code, self.close_reason = code, reason
 
+    def _send(self, opcode: int, payload: bytes) -> None:
+        self._connection.send(frame(opcode, payload, key=os.urandom(4)))
+
+    def _send_close(self, code: int, reason: str) -> None:
+        if not self._has_sent_close:
+            self._has_sent_close = True
+            self._connection.send(close_frame(code, reason, key=os.urandom(4)))
+
     def _feed(self, data: bytes) -> None:
-        frames = self._frames
-        if frames.state is ConnectionState.CLOSED:
-            return
-        frames.receive_data(data)
-        for event in frames.events():
-            if isinstance(event, Ping):
-                self._connection.send(frames.send(event.response()))
-            elif isinstance(event, CloseConnection):
-                code, reason = self._payloads.close_of(event)
-                if frames.state is ConnectionState.REMOTE_CLOSING:
-                    self._connection.send(frames.send(CloseConnection(code, event.reason)))
-                self._end(code, reason)
-            elif isinstance(event, (TextMessage, BytesMessage)):
-                self._parts.append(event.data)
-                if event.message_finished:
-                    empty = "" if isinstance(event, TextMessage) else b""
-                    self._messages.append(empty.join(self._parts))
-                    self._parts.clear()
+        self._reader.feed(data)
+        try:
+            while (item := self._reader.read()) is not None:
+                if isinstance(item, Ping):
+                    self._send(PONG, item.payload)
+                elif isinstance(item, Close):
+                    self._receive_close(item.code, item.reason)
+                elif isinstance(item, (str, bytes)):
+                    self._messages.append(item)
+        except Violation as error:
+            self._receive_close(error.code, error.reason)
+
+    def _receive_close(self, code: int, reason: str) -> None:
+        self._reader.end()
+        self._send_close(code, reason)
+        self._end(code, reason)

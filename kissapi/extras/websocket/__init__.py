@@ -1,4 +1,4 @@
-"""WebSocket (RFC 6455): messages in both directions over one connection. It needs wsproto.
+"""WebSocket (RFC 6455): messages in both directions over one connection.
 
     @router.websocket("/echo")
     async def echo(ws: WebSocket):
@@ -9,14 +9,11 @@ A handler always gets the messages that came before the end; then its loop ends,
 So `finally` blocks, and what stands after the loop, run as usual. Once the connection is lost the handler has
 `shutdown_timeout` seconds to end; then it is cancelled.
 
-`Router.websocket` registers a handler by `upgrader`. `handshake.py` decides about the request, `session.py`
-is the connection, and `websocket.py` is what the handler sees of it.
-"""
+It needs no package. `pip install 'kissapi[websocket]'` adds websockets, whose C code masks faster.
 
-try:
-    import wsproto  # noqa: F401  # only for the message
-except ImportError as error:
-    raise ImportError("a WebSocket needs wsproto: pip install 'kissapi[websocket]'") from error
+`Router.websocket` registers a handler by `upgrader`. `handshake.py` decides about the request, `session.py`
+is the connection, `frames.py` its bytes, and `websocket.py` is what the handler sees of it.
+"""
 
 from kissapi.extras.websocket.closing import BROKEN, GOING_AWAY, NO_CODE, NORMAL, Closed
 from kissapi.extras.websocket.upgrade import upgrader

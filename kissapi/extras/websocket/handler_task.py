@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from kissapi.extras.websocket.closing import FAILED, NORMAL, Closed
+
 if TYPE_CHECKING:
     from kissapi.http.request import Request
     from kissapi.http.service import Service
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 class HandlerTask:
     """Runs a handler, `serve(session)`. `request` opened the WebSocket; it is None after the handler."""
 
-    __slots__ = ("_service", "_task", "_timer", "request", "serve")
+    __slots__ = ("_service", "_timer", "request", "serve", "task")
 
     def __init__(
         self, service: Service, request: Request, serve: Callable[[Any], Coroutine[Any, Any, Any]]
@@ -25,28 +27,37 @@ class HandlerTask:
         self._service = service
         self.request: Request | None = request
         self.serve = serve
-        self._task: Any = None
+        self.task: Any = None  # while it runs
         self._timer: Any = None  # cancels a handler that does not notice that the client has left
 
-    def start(
-        self, coroutine: Coroutine[Any, Any, Any], context: Any, on_end: Callable[[Any], object]
-    ) -> None:
-        """Run `coroutine`, then call `on_end(task)`. What it raises is reported."""
-        self._task = self._service.spawn(coroutine, context)
+    def start(self, session: Any, context: Any, on_end: Callable[[Any], object]) -> None:
+        """Run the handler, then call `on_end(task)`. What it raises is reported."""
+        self.task = self._service.spawn(self._run(session), context)
         # The drain waits for the tasks in `background`, and cancels them after `shutdown_timeout`.
-        self._service.background.add(self._task)
-        self._task.add_done_callback(self._end)
-        self._task.add_done_callback(on_end)
+        self._service.background.add(self.task)
+        self.task.add_done_callback(self._end)
+        self.task.add_done_callback(on_end)
 
     def cancel_later(self) -> None:
         """The connection is lost: the handler has `shutdown_timeout` seconds to end by itself."""
-        if self._task is not None:
+        if self.task is not None:
             patience = self._service.limits.shutdown_timeout
-            self._timer = self._service.loop.call_later(patience, self._service.cancel, self._task)
+            self._timer = self._service.loop.call_later(patience, self._service.cancel, self.task)
+
+    async def _run(self, session: Any) -> None:
+        code = FAILED
+        try:
+            await self.serve(session)
+            code = NORMAL
+        except Closed:
+            if not session.closed:  # another WebSocket's, which is a bug of the handler
+                raise
+        finally:
+            session.close(code)
 
     def _end(self, task: Any) -> None:
         self._service.background.discard(task)
-        self._task = None
+        self.task = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -12,8 +12,9 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kissapi.core import Fail
+from kissapi.extras.websocket.deflate import Deflate
+from kissapi.extras.websocket.deflate import agree as agree_on_deflate
 from kissapi.extras.websocket.origins import Origins
-from kissapi.extras.websocket.payload_codec import PayloadCodec
 from kissapi.http.grammar import is_token
 from kissapi.http.limits import check_number
 
@@ -58,7 +59,7 @@ class Agreed(NamedTuple):
 
     headers: dict[str, str]
     subprotocol: str | None
-    payloads: PayloadCodec
+    deflate: Deflate | None  # None: messages are not compressed
 
 
 def agree(terms: Terms, request: Request) -> Agreed:
@@ -83,17 +84,22 @@ def agree(terms: Terms, request: Request) -> Agreed:
     terms.origins.check(request)
     if request._connection is not None and request._connection.service.stopping:
         raise Fail(503, "Service Unavailable: the server stops")
-    offers = headers.get("sec-websocket-extensions", "") if terms.compress else ""
-    payloads = PayloadCodec(terms.max_message, offers)
     offered = _members(headers.get("sec-websocket-protocol", ""))
     subprotocol = next((name for name in terms.subprotocols if name in offered), None)
-    accept = base64.b64encode(hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest())
-    answer = {"sec-websocket-accept": accept.decode("ascii")}
+    offers = headers.get("sec-websocket-extensions", "") if terms.compress else ""
+    deflate = agree_on_deflate(offers)
+    answer = {"sec-websocket-accept": accept_of(key)}
     if subprotocol is not None:
         answer["sec-websocket-protocol"] = subprotocol
-    if payloads.answer is not None:
-        answer["sec-websocket-extensions"] = payloads.answer
-    return Agreed(answer, subprotocol, payloads)
+    if deflate is not None:
+        answer["sec-websocket-extensions"] = deflate.answer
+    return Agreed(answer, subprotocol, deflate)
+
+
+def accept_of(key: str) -> str:
+    """The Sec-WebSocket-Accept that answers the client's Sec-WebSocket-Key."""
+    digest = hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode("ascii")
 
 
 def _upgrade_required(text: str) -> Fail:

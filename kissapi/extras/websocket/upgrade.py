@@ -38,7 +38,7 @@ class Accepted(Upgrade):
             return self.handler(WebSocket(request, self.agreed.subprotocol, session), *self.arguments)
 
         handler = HandlerTask(connection.service, request, serve)
-        return Session(connection, self.terms, self.agreed.payloads, handler)
+        return Session(connection, self.terms, self.agreed.deflate, handler)
 
 
 def upgrader(**settings: Any) -> Callable[[Handler], Callable[..., Coroutine[Any, Any, Upgrade]]]:

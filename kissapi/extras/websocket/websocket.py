@@ -5,12 +5,13 @@ The session below does the work; here arguments are checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import running_loop
-from kissapi.extras.websocket.closing import NORMAL, Closed, check_close
-from kissapi.extras.websocket.messages import Message, event_of
+from kissapi.extras.websocket.closing import NORMAL, check_close
+from kissapi.extras.websocket.deflate import SMALL
+from kissapi.extras.websocket.frames import Message, frame, payload_of
 
 if TYPE_CHECKING:
     from kissapi.extras.websocket.session import Session
@@ -63,21 +64,20 @@ class WebSocket:
     def __aiter__(self) -> WebSocket:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        try:
-            return await self._session.receive()
-        except Closed:
-            raise StopAsyncIteration from None
+    # `receive` and `send` give the coroutine of the session: one of their own would cost each message more.
 
-    async def receive(self) -> str | bytes:
+    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
+        return self._session.receive(StopAsyncIteration)
+
+    def receive(self) -> Coroutine[Any, Any, str | bytes]:
         """The next message: a `str` if it was sent as text, else `bytes`.
 
         Raises `Closed` after the last one; `async for message in ws` ends there instead. Raises
         `RuntimeError` if another task waits for a message already.
         """
-        return await self._session.receive()
+        return self._session.receive()
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Coroutine[Any, Any, None]:
         """Send a message: a `str` as text, bytes as binary.
 
         It waits while the client has yet to take what was sent before. Several tasks may send at a time.
@@ -86,7 +86,7 @@ class WebSocket:
 
             await ws.send(json.dumps({"price": 7}))
         """
-        await self._session.send(event_of(message))
+        return self._session.send(*payload_of(message))
 
     async def ping(self, payload: bytes = b"") -> None:
         """Send a ping of at most 125 bytes; its answer sets `latency`.
@@ -106,33 +106,52 @@ class WebSocket:
         may not send, and for a longer reason.
         """
         check_close(code, reason)
-        _call_in_loop(self._session.service.loop, self._session.close, code, reason)
+        loop = self._session.service.loop
+        if loop is _loop_here():
+            self._session.close(code, reason)
+        else:
+            _call_in(loop, self._session.close, code, reason)
 
 
 def broadcast(sockets: Iterable[WebSocket], message: Message) -> None:
     """Send a message to many clients without waiting: a slow client delays no other.
 
-    Clients that have left are skipped. A client with more than `max_message` bytes still to take is cut off:
-    the alternatives are memory without bound, and gaps between its messages. It may be called in any thread.
-    Raises `TypeError` for what is no message.
+    The frame is made once, and compressed once. Clients that have left are skipped. A client under
+    back-pressure with more than `max_message` bytes still to take is cut off: the alternatives are memory
+    without bound, and gaps between its messages. It may be called in any thread. Raises `TypeError` for what
+    is no message.
 
         broadcast(clients, f"{name} has come")
     """
-    event = event_of(message)
+    opcode, payload = payload_of(message)
+    plain = frame(opcode, payload)
+    deflated: dict[int, bytes] = {}  # by the size of the window
+    here = _loop_here()
     # A set that another loop changes meanwhile cannot be iterated over, but it can be copied.
     for ws in sockets.copy() if isinstance(sockets, set) else tuple(sockets):
-        _call_in_loop(ws._session.service.loop, ws._session.send_now, event)
+        session = ws._session
+        deflate = session.deflate
+        data = plain
+        if deflate is not None and len(payload) >= SMALL:
+            bits = deflate.server_bits
+            if bits not in deflated:
+                deflated[bits] = frame(opcode, deflate.compress_alone(payload), deflated=True)
+            data = deflated[bits]
+        if session.service.loop is here:
+            session.send_now(data, data is not plain)
+        else:
+            _call_in(session.service.loop, session.send_now, data, data is not plain)
 
 
-def _call_in_loop(loop: Any, function: Callable[..., None], *arguments: Any) -> None:
-    """Call `function` now if `loop` runs here; else, from another thread or loop, in its next turn."""
+def _loop_here() -> Any:
     try:
-        here = running_loop() is loop
-    except RuntimeError:  # a worker thread
-        here = False
-    if here:
-        function(*arguments)
-        return
+        return running_loop()
+    except RuntimeError:
+        return None  # a worker thread
+
+
+def _call_in(loop: Any, function: Callable[..., None], *arguments: Any) -> None:
+    """Call `function` in the next turn of `loop`, which runs in another thread."""
     try:
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:

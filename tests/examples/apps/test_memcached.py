@@ -34,6 +34,7 @@ SESSIONS = {
     "append a 0 0 1/x/set a 0 0 1/2": "NOT_STORED/STORED",
     "set a 0 0 1/2/prepend a 0 0 1/1/incr a 30/decr a 99/incr b 1": "STORED/STORED/42/0/NOT_FOUND",
     "set a 0 -1 1/x/get a/delete a": "STORED/END/NOT_FOUND",
+    "delete/set a 0 " + "9" * 400 + " 1/x": "NOT_FOUND/STORED",
     "incr a/set a 0 0 1/x/incr a 1": f"{WRONG}/STORED/{WRONG}",
 }
 

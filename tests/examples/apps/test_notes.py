@@ -45,6 +45,14 @@ def test_a_login_is_greeted_once(client: Client) -> None:
     assert client.get("/").status == 303
 
 
+def test_no_input_is_a_500(client: Client) -> None:
+    long = "".join(f"{number:x}" for number in range(2000))  # more than a cookie holds, compressed
+    assert client.post("/login", form={"name": long, "password": "pw"}).status == 401
+    log_in(client)
+    for page in (0, -(1 << 70), 1 << 61, 1 << 70):  # SQLite has 64 bits
+        assert client.get(f"/?page={page}").status == 200
+
+
 def test_other_pages_cannot_post(client: Client) -> None:
     form = {"name": "ann", "password": "pw"}
     assert client.post("/login", form=form, headers=EVIL).status == 403

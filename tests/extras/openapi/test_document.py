@@ -181,7 +181,6 @@ def test_what_is_left_out() -> None:
 
 
 def test_a_websocket_is_left_out() -> None:
-    pytest.importorskip("wsproto")
     router = Router()
 
     @router.websocket("/chat")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def chat(make: Make, backend: str) -> Client:
-    pytest.importorskip("wsproto", reason="wsproto is not installed: no WebSocket")
     app = Router()
 
     @app.websocket("/chat", subprotocols=["v1"], ping_interval=20, ping_timeout=5)
@@ -95,8 +94,7 @@ def test_the_server_ends_it(chat: Client, capsys: pytest.CaptureFixture[str]) ->
     assert "KeyError: 'drawer'" in capsys.readouterr().err
 
 
-def test_both_sides_end_it_with_a_code_that_wsproto_does_not_know(make: Make, backend: str) -> None:
-    pytest.importorskip("wsproto", reason="wsproto is not installed: no WebSocket")
+def test_both_sides_end_it_with_a_code_and_a_reason(make: Make, backend: str) -> None:
     app = Router()
 
     @app.websocket("/gate")
@@ -146,7 +144,6 @@ def test_a_client_that_is_refused(chat: Client) -> None:
 
 
 def test_a_wrong_handshake_is_none(make: Make) -> None:
-    pytest.importorskip("wsproto", reason="wsproto is not installed: no WebSocket")
     app = Router()
 
     class Protocol:
@@ -163,3 +160,37 @@ def test_a_wrong_handshake_is_none(make: Make) -> None:
     with pytest.raises(ValueError, match="a wrong Sec-WebSocket-Accept"):
         make(app, "selectors").websocket("/")
     assert told == ["left"]
+
+
+def test_a_server_that_breaks_the_rules(make: Make) -> None:
+    """The client says so, as a browser does, and ends."""
+    from kissapi.extras.websocket.frames import TEXT, frame
+    from kissapi.extras.websocket.handshake import accept_of
+
+    class Wrong:
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+            transport.write(
+                frame(TEXT, b"fine") + frame(TEXT, b"masked", key=b"abcd") + frame(TEXT, b"behind")
+            )
+
+        def data_received(self, data: bytes) -> None:
+            told.append(data[:2].hex())
+            self.transport.close()
+
+        def connection_lost(self, error: Exception | None) -> None:
+            pass
+
+    app = Router()
+
+    @app.get("/")
+    async def wrong(req: Request) -> Response:
+        accept = accept_of(req.headers["sec-websocket-key"])
+        return Upgrade("websocket", Wrong(), {"Sec-WebSocket-Accept": accept})
+
+    with make(app, "selectors").websocket("/") as ws:
+        assert list(ws) == ["fine"]
+        assert ws.close_code == 1002
+    (head,) = told
+    assert head[:2] == "88", "a close"
+    assert head[2] in "89ab", "which is masked"

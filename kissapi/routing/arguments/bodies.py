@@ -12,12 +12,18 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from kissapi.core import Fail
 from kissapi.http.forms import media_type, unsupported
-from kissapi.routing.arguments import item_of
-from kissapi.routing.scalars import Wrong, bare, members
+from kissapi.http.json_codec import from_json
+from kissapi.routing.arguments.argument import item_of
+from kissapi.routing.arguments.scalars import Wrong, bare, members, reader_of
 
 Decode = Callable[[Any], Any]
 Error = dict[str, Any]
 
+MOST = 1000  # mistakes that are looked at one by one: a body of 1 MB may have half a million, which takes 2 s
+
+# Of JSON with each digit a 0, what may be NaN, or more than a float can say: `re` takes 20 times as long.
+_BEYOND = b"NaN", b"Infinity", b"0e000", b"0" * 200
+_DIGITS = bytes.maketrans(b"123456789E", b"000000000e")
 _PATH = re.compile(r" - at `\$?(?:key in )?([^`]*)`$")
 _STEP = re.compile(r"\[(\d+|\.\.\.)\]|\.?([^.\[]+)")
 _FIELD = re.compile(r"Object (missing required|contains unknown) field `([^`]*)`")
@@ -52,15 +58,26 @@ def record_reader(annotation: Any, called: str) -> Callable[[Any], Any]:
     types = fields_of(annotation)
     lists = {name for name, kind in types.items() if item_of(kind) is not None}
     texts = {name for name, kind in types.items() if str in members(item_of(kind) or kind)[0]}
+    # The libraries take NaN and infinity, which pass every `if amount > limit`.
+    numbers = {name: reader_of(item_of(kind) or kind) for name, kind in types.items() if _has_nan(kind)}
     read = _by_pydantic(annotation, False) if is_pydantic(annotation) else _by_msgspec_convert(annotation)
 
     def read_record(fields: Any) -> Any:
         values = {}
+        errors = []
         for name, sent in fields.items():
             if name not in texts:
                 sent = [text for text in sent if text]  # what a browser sends of a field left blank
             if sent:
                 values[name] = sent if name in lists else sent[0]
+                try:
+                    if check := numbers.get(name):
+                        for text in sent if name in lists else sent[:1]:
+                            check(text)
+                except Wrong as wrong:
+                    errors.append({called: name, "detail": str(wrong)})
+        if errors:
+            raise Wrong("", errors=errors)
         try:
             return read(values)
         except Wrong as wrong:
@@ -70,6 +87,10 @@ def record_reader(annotation: Any, called: str) -> Callable[[Any], Any]:
             raise Wrong("", errors=errors) from None
 
     return read_record
+
+
+def _has_nan(kind: Any) -> bool:
+    return any(each is float or hasattr(each, "is_finite") for each in members(item_of(kind) or kind)[0])
 
 
 def fields_of(annotation: Any) -> dict[str, Any]:
@@ -118,7 +139,10 @@ def pydantic_check(annotation: Any) -> Decode:
         try:
             return read(value)
         except Wrong as wrong:
-            raise Wrong(wrong.errors[0]["detail"], value) from None
+            detail = wrong.errors[0][
+                "detail"
+            ]  # of a length it says itself what came: "at most 2 items, not 3"
+            raise Wrong(detail, ... if ", not " in detail else value) from None
 
     return check
 
@@ -152,6 +176,8 @@ def _by_msgspec(annotation: Any) -> Decode:
 
 def _whole(text: str) -> float:
     number = float(text)
+    if number - number:  # infinity less itself is NaN
+        raise _not_json(f"the number {text[:20]} is too large")
     return int(number) if number.is_integer() else number
 
 
@@ -175,23 +201,44 @@ def _msgspec() -> Any:
     return msgspec
 
 
-def _by_pydantic(annotation: Any, from_json: bool) -> Decode:
+def _by_pydantic(annotation: Any, is_json: bool) -> Decode:
     from pydantic import TypeAdapter, ValidationError
+    from pydantic_core import from_json as parsed
 
     adapter = TypeAdapter(annotation)
-    validate: Decode = adapter.validate_json if from_json else adapter.validate_python
+    validate: Decode = adapter.validate_json if is_json else adapter.validate_python
 
     def read(values: Any) -> Any:
+        if is_json:
+            digits = values.translate(_DIGITS, b"+")
+            if any(each in digits for each in _BEYOND):
+                from_json(values)  # which refuses both; pydantic takes them
         try:
             return validate(values)
         except ValidationError as error:
+            if error.error_count() > MOST:
+                count = f"has {error.error_count()} mistakes, too many to list"
+                raise Wrong("", errors=[{"pointer": "#", "detail": count}]) from None
             found = error.errors(include_url=False, include_context=False, include_input=False)
         if found[0]["type"] == "json_invalid":
             raise _not_json(found[0]["msg"].removeprefix("Invalid JSON: "))
-        errors = [{"pointer": _pointer(each["loc"]), "detail": each["msg"]} for each in found]
-        raise Wrong("", errors=errors)
+        sent = parsed(values) if is_json else values
+        raise Wrong(
+            "", errors=[{"pointer": _pointer(_steps(each, sent)), "detail": each["msg"]} for each in found]
+        )
 
     return read
+
+
+def _steps(error: Any, sent: Any) -> Iterator[Any]:
+    """The steps of an error of pydantic's that lead into `sent`; others name a member of a union."""
+    steps = error["loc"]
+    for step in steps:
+        if step in sent if isinstance(sent, dict) else isinstance(sent, list) and isinstance(step, int):
+            sent = sent[step]
+            yield step
+    if error["type"].startswith("missing") and steps:
+        yield steps[-1]
 
 
 def _not_json(why: str) -> Fail:

@@ -11,13 +11,10 @@ from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from kissapi.http.given import parsed
+from kissapi.http.words import cut, type_name
+
 Reader = Callable[[str], Any]
-
-_BOOLS = {"true": True, "1": True, "yes": True, "on": True}
-_BOOLS |= {"false": False, "0": False, "no": False, "off": False}
-
-
-_SHOWN = 40  # characters of a wrong value that the answer repeats
 
 
 class Wrong(ValueError):
@@ -27,74 +24,42 @@ class Wrong(ValueError):
     """
 
     def __init__(self, what: str, value: Any = ..., errors: list[dict[str, Any]] | None = None) -> None:
-        shown = "" if value is ... else repr(value)
-        if shown:
-            what += f", not {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}"
-        super().__init__(what)
+        super().__init__(what if value is ... else f"{what}, not {cut(repr(value), 40)}")
         self.errors = errors or []
-
-
-def read_int(text: str) -> int:
-    """A whole number in ASCII digits: int() would also take "1_000" and the digits of every script."""
-    if text.isdigit() or (text[:1] in "+-" and text[1:].isdigit()):
-        try:
-            if text.isascii():
-                return int(text)
-        except ValueError:  # more digits than sys.set_int_max_str_digits allows
-            pass
-    raise Wrong("must be a whole number", text)
-
-
-def read_float(text: str) -> float:
-    """A number that JSON can express: no NaN, no infinity."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if value - value or "_" in text or not text.isascii() or value != value:
-        raise Wrong("must be a number", text)
-    return value
-
-
-def read_bool(text: str) -> bool:
-    """true, 1, yes, on; false, 0, no, off; in any case."""
-    value = _BOOLS.get(text.lower())
-    if value is None:
-        raise Wrong("must be true or false", text)
-    return value
 
 
 def _by_call(what: str, name: str = "") -> Callable[[Any], Reader]:
     """Readers of the types that one function makes of a text: the type itself, or its method `name`."""
 
     def of(kind: Any) -> Reader:
-        finite = hasattr(kind, "is_finite")  # Decimal: JSON has neither NaN nor infinity
         make = getattr(kind, name) if name else kind
 
         def read(text: str) -> Any:
             try:
-                value = make(text)
-                if not finite or value.is_finite():
-                    return value
-            except (ValueError, ArithmeticError):  # decimal.InvalidOperation is the latter
-                pass
-            raise Wrong(f"must be {what}", text)
+                return parsed(text, make)
+            except ValueError:
+                raise Wrong(f"must be {what}", text) from None
 
         return read
 
     return of
 
 
+read_int = _by_call("a whole number")(int)
+_PLAIN: dict[Any, Reader] = {
+    str: str,
+    int: read_int,
+    float: _by_call("a number")(float),
+    bool: _by_call("true or false")(bool),
+}
 # By module and name.
 _KNOWN: dict[str, Callable[[Any], Reader]] = {
     "uuid.UUID": _by_call("a UUID"),
-    "kissapi.compat.uuid.UUID": _by_call("a UUID"),
     "decimal.Decimal": _by_call("a number"),
     "datetime.datetime": _by_call("a date and time such as 2026-05-01T12:30:00Z", "fromisoformat"),
     "datetime.date": _by_call("a date such as 2026-05-01", "fromisoformat"),
     "datetime.time": _by_call("a time such as 12:30:00", "fromisoformat"),
 }
-_PLAIN: dict[Any, Reader] = {str: str, int: read_int, float: read_float, bool: read_bool}
 
 
 def bare(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -136,7 +101,7 @@ def reader_of(annotation: Any) -> Reader | None:
         return _PLAIN[kind]
     if hasattr(kind, "__members__"):  # an Enum
         return _one_of({str(member.value): member for member in kind.__members__.values()})
-    known = _KNOWN.get(f"{kind.__module__}.{kind.__qualname__}")
+    known = _KNOWN.get(type_name(kind))
     if known is not None:
         return known(kind)
     base = next((base for base in kind.__mro__ if base in _PLAIN), None)  # class Slug(str)

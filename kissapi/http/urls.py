@@ -1,4 +1,4 @@
-"""Links: where a request came to, as a whole URL, and the paths of other routes.
+"""URLs: where a request came to, as a whole URL, and the paths of other routes.
 
 `Request` is made of it. Scheme and host are those that the client has used, also behind a proxy that is
 trusted: see `kissapi.http.forwarded`. Nothing here runs unless it is looked at.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kissapi.http.headers import Headers
 
 
-class Links(core.Request):
+class Urls(core.Request):
     """The part of a request that makes URLs."""
 
     query_string: str
@@ -51,11 +51,11 @@ class Links(core.Request):
         """The path of a route, with its query: of the route that is called `name`, or of a handler.
 
         A route is called by its `name=`, without one by the name of its handler. `values` are its parameters,
-        which their types format, and then the query: a list is several values, None none. Prefixes are
-        included; their parameters are those of this request, unless they are given. Of several routes the
-        one of this router is taken, then one of a router above it; of those that fit, the one with the most
-        parameters. Raises `LookupError` for a name of no route, or of several; `ValueError` for parameters
-        that lack or do not fit; `RuntimeError` for a request that no server has made.
+        which their types format; the rest is the query: a list is several values, None none. Prefixes are
+        included; their parameters are those of this request, unless they are given. Of several routes of one
+        name, one of this router comes before one of a router above it; then the one with the most parameters
+        of which all are given. Raises `LookupError` for a name of no route, or of several; `ValueError` for
+        parameters that lack or do not fit; `RuntimeError` for a request that no server has made.
 
             req.url_for("user", id=7, page=2)  # "/users/7?page=2"
             redirect(req.url_for(show, id=7))

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kissapi.core import Fail
 from kissapi.http.files import File
-from kissapi.routing.arguments import Argument, checked_arguments, item_of
-from kissapi.routing.constraints import check_of
-from kissapi.routing.invalid import Invalid
+from kissapi.routing.arguments.argument import Argument, checked_arguments, item_of
+from kissapi.routing.arguments.constraints import check_of
+from kissapi.routing.arguments.invalid import Invalid
+from kissapi.routing.arguments.scalars import Reader, Wrong, members, read_int, reader_of
 from kissapi.routing.path import parameters_of
-from kissapi.routing.scalars import Reader, Wrong, members, read_int, reader_of
 from kissapi.routing.signature import NOTHING, place_of, signature_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def bind(route: Route, call: Call) -> Call:
     That raises `Invalid` for what is missing or wrong. Raises `TypeError`, with file and line, for what
     cannot be bound, `ImportError` for a package that is missing.
     """
-    handler = getattr(route.handler, "_websocket", route.handler)
+    handler = route.own_handler
     signature = signature_of(handler)
     assert signature is not None
     arguments = checked_arguments(route)
@@ -137,12 +137,12 @@ def _plan(number: int, argument: Argument, route: Route) -> Plan:
         missing += ".copy()"
     read = f"read_{number}"
     if place == "body":
-        from kissapi.routing.bodies import body_reader
+        from kissapi.routing.arguments.bodies import body_reader
 
         names[read] = body_reader(argument.annotation)
         return Plan(argument, f"{read}(request) if request.body else {missing}", names)
     if place in ("query", "form") and not argument.many and reader_of(argument.type) is None:
-        from kissapi.routing.bodies import fields_of, record_reader
+        from kissapi.routing.arguments.bodies import fields_of, record_reader
 
         names[read] = record_reader(argument.annotation, _CALLED[place])
         expression = f"{read}({place})"

@@ -14,9 +14,10 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from kissapi.http.files import File
+from kissapi.http.words import type_name
+from kissapi.routing.arguments.scalars import bare, members, reader_of
 from kissapi.routing.markers import Marker
 from kissapi.routing.path import Segment, parameters_of, retyped
-from kissapi.routing.scalars import bare, members, reader_of
 from kissapi.routing.signature import NOTHING, Parameter, place_of, signature_of
 
 LISTS = (list, set, frozenset, tuple)
@@ -32,7 +33,6 @@ _RECORDS = (
     "__total__",
     "_field_defaults",
 )
-_KINDS["kissapi.compat.uuid.UUID"] = "uuid"
 
 
 class Argument(NamedTuple):
@@ -61,6 +61,7 @@ def arguments_of(handler: Callable[..., Any], segments: Iterable[Segment]) -> tu
 
     Raises `TypeError`, with the file and line of the handler, for what cannot be bound.
 
+        >>> from kissapi.routing.path import parse
         >>> async def show(req, id: int, limit: int = 10): ...
         >>> [argument.place for argument in arguments_of(show, parse("/orders/{id}"))]
         ['path', 'query']
@@ -72,8 +73,7 @@ def known_arguments(
     handler: Callable[..., Any], segments: Iterable[Segment], complete: bool
 ) -> Iterable[Argument]:
     """The arguments that can be told apart; with `complete` all of them, or `TypeError`."""
-    inner = getattr(handler, "_websocket", handler)
-    signature = signature_of(inner)
+    signature = signature_of(handler)
     if signature is None:
         return
     kinds = {name: kind for kind, name in parameters_of(segments)}
@@ -82,9 +82,9 @@ def known_arguments(
             yield _argument(parameter, signature.function, kinds)
         except Unresolved as error:
             if complete:
-                raise TypeError(f"{place_of(inner)}: {error}") from None
+                raise TypeError(f"{place_of(handler)}: {error}") from None
         except TypeError as error:
-            raise TypeError(f"{place_of(inner)}: {error}") from None
+            raise TypeError(f"{place_of(handler)}: {error}") from None
 
 
 def _argument(parameter: Parameter, function: Any, kinds: dict[str, str]) -> Argument:
@@ -205,7 +205,7 @@ def typed(segments: tuple[Segment, ...], arguments: Iterable[Argument]) -> tuple
     for argument in arguments:
         kinds, _ = members(argument.type)
         if argument.place == "path" and len(kinds) == 1 and isinstance(kinds[0], type):
-            kind = _KINDS.get(f"{kinds[0].__module__}.{kinds[0].__qualname__}")
+            kind = _KINDS.get(type_name(kinds[0]))
             if kind is not None:
                 wanted[argument.key] = kind
     return retyped(segments, wanted)
@@ -217,16 +217,16 @@ def checked_arguments(route: Any, complete: bool = True) -> tuple[Argument, ...]
     Raises `TypeError` for two bodies, for a body where there is none, and for a second reading of one.
     """
     try:
-        found = tuple(known_arguments(route.handler, route.segments, complete))
+        found = tuple(known_arguments(route.own_handler, route.segments, complete))
     except TypeError as error:
         raise TypeError(f"{route.method} {route.path}: {error}") from None
     read = [each for each in found if each.place in ("body", "form", "file")]
     if not read:
         return found
-    where = f"{route.method} {route.path}: {place_of(getattr(route.handler, '_websocket', route.handler))}"
+    where = f"{route.method} {route.path}: {place_of(route.own_handler)}"
     names = " and ".join(repr(each.name) for each in read)
     bodies = [each for each in read if each.place == "body"]
-    if hasattr(route.handler, "_websocket"):
+    if route.is_websocket:
         raise TypeError(f"{where}: a WebSocket begins without a body, which {names} would be in")
     if route.method in ("GET", "HEAD"):
         hint = _hint_for_query(bodies) if bodies else ""
@@ -236,7 +236,10 @@ def checked_arguments(route: Any, complete: bool = True) -> tuple[Argument, ...]
             f"{where}: with stream=True the handler takes the body itself, and {names} would be in it"
         )
     if bodies and len(read) > 1:
-        raise TypeError(f"{where}: a request has one body, and each of {names} would be in it")
+        raise TypeError(
+            f"{where}: a request has one body, and each of {names} would be in it; "
+            "a dataclass that has them as its fields is one"
+        )
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, get_args, get_origin
 
-from kissapi.routing.scalars import bare
+from kissapi.routing.arguments.scalars import bare
 
 _PYDANTIC = ("pydantic", "annotated_types")
 
@@ -17,11 +17,11 @@ def check_of(annotation: Any) -> Callable[[Any], Any] | None:
     """What gives the checked value back, or raises `Wrong`; None if `annotation` has no constraint."""
     homes = {type(said).__module__.partition(".")[0] for said in _said(annotation)}
     if homes & {*_PYDANTIC}:
-        from kissapi.routing.bodies import pydantic_check
+        from kissapi.routing.arguments.bodies import pydantic_check
 
         return pydantic_check(annotation)
     if "msgspec" in homes:
-        from kissapi.routing.bodies import msgspec_check
+        from kissapi.routing.arguments.bodies import msgspec_check
 
         return msgspec_check(annotation)
     return None

@@ -1,0 +1,150 @@
+"""Exchange: one HTTP request to an ASGI app, and its answer.
+
+The app runs in a task of its own, which a client that leaves does not cancel: the app hears
+`http.disconnect`, and `send` raises `ClientGone`. The connection waits for the answer, not for the end of the
+app: what the app does afterwards (background tasks) goes on beside the next request, and the server waits for
+it when it stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from kissapi.core import Fail
+from kissapi.extras.asgi.answer import Answer, ClientGone
+from kissapi.extras.asgi.scope import http_scope
+
+if TYPE_CHECKING:
+    from kissapi.extras.asgi.lifespan import Lifespan
+    from kissapi.http.response import Response
+
+
+class Exchange(Answer):
+    """To the connection it is a task, done once there is an answer, or a part of it; hooks await it.
+
+    Two tasks for each request, one of them for the app, took 1.3 µs more.
+    """
+
+    _heard = False  # whether the app has had the whole body of the request
+
+    def __init__(self, request: Any, life: Lifespan, context: Any) -> None:
+        """The app begins here: where tasks are eager, it has come to its first wait."""
+        self.request = request
+        service = request._connection.service
+        work = life.app(http_scope(request, life.state), self.receive, self.send)
+        task = service.new_task(work if type(work) is CoroutineType else _awaited(work), context)
+        if task.done():
+            try:
+                task.result()
+            except BaseException:
+                self._app_ended(task)
+            else:
+                if not self.complete:
+                    self._app_ended(task)
+        else:
+            service.background.add(task)
+            task.add_done_callback(self._app_ended)
+
+    # The task
+
+    def cancelled(self) -> bool:
+        return self.gone
+
+    def exception(self) -> BaseException | None:
+        return self._error
+
+    def result(self) -> Exchange:
+        if self._error is not None:
+            self.check()
+        return self
+
+    def cancel(self) -> None:
+        """The client has left, or the server ends: the app hears of it, and goes on."""
+        self.leave()
+
+    def __await__(self) -> Generator[Any, Any, Response]:
+        return self._answered().__await__()
+
+    async def _answered(self) -> Response:
+        try:
+            while not self.done():
+                await self.change()
+        except BaseException:
+            self.leave()
+            raise
+        self.check()
+        return self.response()
+
+    def leave(self) -> None:
+        reader = self.request._reader
+        if reader is not None and not reader.ended:
+            reader.end(Fail(400))
+        super().leave()
+
+    # The app
+
+    async def receive(self) -> dict[str, Any]:
+        """The next event for the app: the body of the request, or a piece of it; then the disconnect."""
+        if not self._heard:
+            reader = self.request._reader
+            if reader is None:
+                self._heard = True
+                return {"type": "http.request", "body": self.request.body, "more_body": False}
+            if not self.gone and not self.complete:
+                return await self._receive_piece(reader)
+        connection = self.request._connection
+        # A client that sends no more has mostly left. One that has not still gets what is sent.
+        while not (self.complete or self.failed or self.gone or connection.eof):
+            connection.on_eof.append(self.changed)
+            try:
+                await self.change()
+            finally:
+                if self.changed in connection.on_eof:
+                    connection.on_eof.remove(self.changed)
+        return {"type": "http.disconnect"}
+
+    async def _receive_piece(self, reader: Any) -> dict[str, Any]:
+        try:
+            body = await reader.piece()
+        except Fail as fail:  # too large, too slow, broken off: that is the answer, if there is none yet
+            fail.__traceback__ = None  # it has this frame: no cycle
+            self._heard = True
+            if not self.done():
+                self.fail(fail)
+            return {"type": "http.disconnect"}
+        self._heard = reader.ended and not reader.size and reader.error is None
+        return {"type": "http.request", "body": body, "more_body": not self._heard}
+
+    def _app_ended(self, task: Any) -> None:
+        service = self.request._connection.service
+        service.background.discard(task)
+        error = None if task.cancelled() else task.exception()  # cancelled: the server has stopped
+        if not (self.complete or self.failed or self.gone):
+            what = "completed" if self.status else "started"
+            self.fail(error or RuntimeError(f"the app has ended, and has not {what} its answer"))
+        elif error is not None and not self.failed and not is_of_leaving(error):
+            service.report(self.request, error)
+
+
+# Starlette's, for what `receive` has told.
+_OF_LEAVING = ("ClientDisconnect", "WebSocketDisconnect")
+
+
+async def _awaited(work: Any) -> None:
+    await work
+
+
+def is_of_leaving(error: BaseException) -> bool:
+    """Whether `error` is there because the client has left: frameworks raise others from ours, and groups."""
+    todo: list[BaseException | None] = [error]
+    seen = set[int]()
+    while todo:
+        each = todo.pop()
+        if isinstance(each, ClientGone) or type(each).__name__ in _OF_LEAVING:
+            return True
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            todo += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+    return False

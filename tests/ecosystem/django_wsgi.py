@@ -1,0 +1,9 @@
+"""Django's admin by WSGI."""
+
+from __future__ import annotations
+
+from tests.ecosystem.django_site import visit_admin
+
+
+def main() -> str:
+    return visit_admin("wsgi")
