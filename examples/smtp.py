@@ -16,14 +16,8 @@ from typing import NamedTuple
 
 from kissapi import Fail, Link, Request, Response, Router, Server
 
-STATUS = {
-    200: 250,
-    400: 501,
-    404: 502,
-    405: 502,
-    408: 421,
-    413: 552,
-}  # what kissapi says, in the words of SMTP
+# What kissapi says, in the words of SMTP.
+STATUS = {200: 250, 400: 501, 404: 502, 405: 502, 408: 421, 413: 552}
 
 
 class Session(Link):

@@ -39,7 +39,7 @@ def native_encoder(escape: Callable[[str], str]) -> Callable[[Any], bytes | None
         alike = scalars | list[alike] | dict[str | int, alike]
     holder = defstruct(
         "Alike", [("value", alike)]
-    )  # what msgspec works out about a type it keeps in a Struct
+    )  # msgspec keeps what it works out about a type in a Struct
 
     def escape_part(found: re.Match[str]) -> str:
         return escape(found[0])[1:-1]

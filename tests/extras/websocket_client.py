@@ -59,7 +59,7 @@ def recording_router(seen: list[object], *, error: Exception | None = None, rest
                 seen.append(message)
                 if error is not None:
                     raise error
-                await sleep(0.1)
+                await sleep(0.125)  # a binary fraction: exact by every clock
             seen.append(ws.close_code)
             await sleep(rest)
             seen.append("rested")
