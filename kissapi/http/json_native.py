@@ -37,9 +37,8 @@ def native_encoder(escape: Callable[[str], str]) -> Callable[[Any], bytes | None
     scalars = alike
     for _ in range(DEEP):
         alike = scalars | list[alike] | dict[str | int, alike]
-    holder = defstruct(
-        "Alike", [("value", alike)]
-    )  # msgspec keeps what it works out about a type in a Struct
+    # msgspec keeps what it works out about a type in a Struct.
+    holder = defstruct("Alike", [("value", alike)])
 
     def escape_part(found: re.Match[str]) -> str:
         return escape(found[0])[1:-1]

@@ -73,7 +73,7 @@ class Hooks:
 
         @router.before(nested=True)
         async def authenticate(req: Request) -> Response | None:
-            return None if "authorization" in req.headers else Response("who are you?", 401)
+            return None if "authorization" in req.headers else Response("log in first", 401)
         """
         return self._hook("before", function, nested)
 

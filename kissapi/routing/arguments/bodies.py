@@ -139,9 +139,8 @@ def pydantic_check(annotation: Any) -> Decode:
         try:
             return read(value)
         except Wrong as wrong:
-            detail = wrong.errors[0][
-                "detail"
-            ]  # of a length it says itself what came: "at most 2 items, not 3"
+            # Of a length it says itself what came: "at most 2 items, not 3".
+            detail = wrong.errors[0]["detail"]
             raise Wrong(detail, ... if ", not " in detail else value) from None
 
     return check
