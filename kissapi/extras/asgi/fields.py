@@ -14,9 +14,8 @@ from kissapi.http.head import STATUS_LINES
 _CONTROL = bytes(octet for octet in (*range(0x20), 0x7F) if octet != 0x09)
 _OWN = frozenset((b"connection", b"content-length", b"date", b"transfer-encoding"))
 _MOST = 1000  # names of fields that are remembered: some apps make them of what clients send
-_starts: dict[
-    bytes, bytes
-] = {}  # the start of a field, up to its value, by its name; b"" for the server's own
+# The start of a field, up to its value, by its name; b"" for the server's own.
+_starts: dict[bytes, bytes] = {}
 
 
 def encode_fields(status: int, fields: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, int | None, bool]:
