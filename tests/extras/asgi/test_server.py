@@ -15,7 +15,7 @@ import pytest
 
 from kissapi import Router, Server
 from kissapi.extras.asgi import from_asgi
-from kissapi.extras.asgi.exchange import Exchange
+from kissapi.extras.asgi.inward.exchange import Exchange
 from tests import peer
 from tests.extras.asgi.app import App
 from tests.serving import Served, Started, environment, make, running

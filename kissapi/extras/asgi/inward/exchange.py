@@ -13,11 +13,11 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from kissapi.core import Fail
-from kissapi.extras.asgi.answer import Answer, ClientGone
-from kissapi.extras.asgi.scope import http_scope
+from kissapi.extras.asgi.inward.answer import Answer, ClientGone
+from kissapi.extras.asgi.inward.scope import http_scope
 
 if TYPE_CHECKING:
-    from kissapi.extras.asgi.lifespan import Lifespan
+    from kissapi.extras.asgi.inward.lifespan import Lifespan
     from kissapi.http.response import Response
 
 

@@ -14,7 +14,7 @@ from kissapi.extras.websocket.frames import Close, FrameReader, close_frame, fra
 from kissapi.extras.websocket.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
-    from kissapi.extras.asgi.outward_transport import Fields, Message, Transport
+    from kissapi.extras.asgi.outward.transport import Fields, Message, Transport
     from kissapi.http.upgrade import Upgrade
 
 _KEY = bytes(4)  # a client masks its frames; this mask changes nothing

@@ -13,8 +13,8 @@ from typing import Any
 
 from kissapi.backends.awaitables import sleep
 from kissapi.core import BUSY
-from kissapi.extras.asgi.outward_request import HEAD, ScopeParser, has_body, read_scope
-from kissapi.extras.asgi.outward_transport import ENOUGH, Message, Transport
+from kissapi.extras.asgi.outward.request import HEAD, ScopeParser, has_body, read_scope
+from kissapi.extras.asgi.outward.transport import ENOUGH, Message, Transport
 
 EAGER = sys.version_info >= (3, 12)  # a task has taken its first step when it is made
 

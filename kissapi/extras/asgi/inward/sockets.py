@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import running_loop
 from kissapi.core import Fail
-from kissapi.extras.asgi.answer import Answer, ClientGone
-from kissapi.extras.asgi.bell import Bell
-from kissapi.extras.asgi.exchange import is_of_leaving
+from kissapi.extras.asgi.inward.answer import Answer, ClientGone
+from kissapi.extras.asgi.inward.bell import Bell
+from kissapi.extras.asgi.inward.exchange import is_of_leaving
 from kissapi.extras.websocket import BROKEN, NORMAL, Closed, WebSocket
 from kissapi.extras.websocket.handshake import agree
 from kissapi.extras.websocket.upgrade import Accepted

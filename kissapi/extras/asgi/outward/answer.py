@@ -15,7 +15,7 @@ from kissapi.http.response import Response
 from kissapi.http.upgrade import Upgrade
 
 if TYPE_CHECKING:
-    from kissapi.extras.asgi.outward_transport import Fields, Transport
+    from kissapi.extras.asgi.outward.transport import Fields, Transport
     from kissapi.http.request import Request
 
 _OWN = frozenset(("connection", "content-length", "content-type", "date", "transfer-encoding"))
@@ -75,7 +75,7 @@ def _encode(connection: Any, request: Any, response: Response) -> Any:
                 f"a hook has changed the status or the body of the upgrade to {response.name}: "
                 "leave a response of status 101 as it is, or raise Fail"
             )
-        from kissapi.extras.asgi.outward_websocket import accept
+        from kissapi.extras.asgi.outward.websocket import accept
 
         _note(connection, request, 101, 0)
         return partial(accept, response, fields_of(connection, response, None))

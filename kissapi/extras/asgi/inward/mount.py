@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import running_loop
 from kissapi.backends.threads import copy_context
-from kissapi.extras.asgi.exchange import Exchange
-from kissapi.extras.asgi.lifespan import Lifespan
-from kissapi.extras.asgi.scope import websocket_scope
-from kissapi.extras.asgi.sockets import Socket
+from kissapi.extras.asgi.inward.exchange import Exchange
+from kissapi.extras.asgi.inward.lifespan import Lifespan
+from kissapi.extras.asgi.inward.scope import websocket_scope
+from kissapi.extras.asgi.inward.sockets import Socket
 from kissapi.extras.websocket.handshake import Terms
 from kissapi.http.words import name_of
 from kissapi.routing.gateway import gateway

@@ -12,7 +12,7 @@ from typing import Any
 
 from kissapi.backends.awaitables import running_loop, sleep
 from kissapi.backends.spawn import current
-from kissapi.extras.asgi.bell import Bell
+from kissapi.extras.asgi.inward.bell import Bell
 
 
 class LifespanFailed(RuntimeError):

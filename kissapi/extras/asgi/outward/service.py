@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from kissapi.backends.threads import copy_context
-from kissapi.extras.asgi.outward_answer import encode
-from kissapi.extras.asgi.outward_request import ScopeParser, scoped_request_class
+from kissapi.extras.asgi.outward.answer import encode
+from kissapi.extras.asgi.outward.request import ScopeParser, scoped_request_class
 from kissapi.http import service as http
 
 _MISSING = object()

@@ -10,13 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import threads
-from kissapi.extras.asgi.outward_service import Service
+from kissapi.extras.asgi.outward.service import Service
 from kissapi.server.assembly import service_of
 from kissapi.server.event_loop import import_backend
 from kissapi.server.life import Life
 
 if TYPE_CHECKING:
-    from kissapi.extras.asgi.outward_transport import Receive, Send
+    from kissapi.extras.asgi.outward.transport import Receive, Send
     from kissapi.server import Server
 
 

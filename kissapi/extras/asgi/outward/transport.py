@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kissapi.http.connection import Connection
 
 if TYPE_CHECKING:
-    from kissapi.extras.asgi.outward_request import Scope
+    from kissapi.extras.asgi.outward.request import Scope
     from kissapi.http.service import Service
 
 Message = MutableMapping[str, Any]
@@ -34,7 +34,7 @@ class Transport:
     # Class attributes are the defaults, as of a request: making one sets few of them.
     ended = False  # nothing goes out behind `out`
     due = False  # `Service.flushed` is to be called once `out` is sent
-    frames: Any = None  # `outward_websocket.Frames`, once a WebSocket is accepted
+    frames: Any = None  # `websocket.Frames`, once a WebSocket is accepted
     tasks: tuple[Any, ...] = ()  # they go on after the answer, and `run` waits for them
     _task: Any = None  # that `run` is in
     _sending = False  # whether that waits for the server
@@ -67,7 +67,7 @@ class Transport:
         self.out.clear()
         self._wake()
 
-    # What goes out; `kissapi.extras.asgi.outward_answer` makes it
+    # What goes out; `kissapi.extras.asgi.outward.answer` makes it
 
     def put(self, message: Message, size: int = 0) -> None:
         """Send `message`, which has `size` bytes of a body, without waiting."""

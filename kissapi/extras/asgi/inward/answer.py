@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.awaitables import sleep
 from kissapi.core import BUSY, CLOSED
-from kissapi.extras.asgi.bell import Bell
-from kissapi.extras.asgi.fields import as_text, encode_fields, encode_hints
+from kissapi.extras.asgi.inward.bell import Bell
+from kissapi.extras.asgi.inward.fields import as_text, encode_fields, encode_hints
 from kissapi.extras.files.sendfile import OpenFile
 from kissapi.http.head import BODYLESS, NUMBERS, WHOLE, is_bodyless
 from kissapi.http.response import Response

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from kissapi.extras.asgi.outward_exchange import Exchange
-from kissapi.extras.asgi.outward_site import Site
+from kissapi.extras.asgi.outward.exchange import Exchange
+from kissapi.extras.asgi.outward.site import Site
 from kissapi.routing.router import Router
 from kissapi.server import Server
 
 if TYPE_CHECKING:
-    from kissapi.extras.asgi.outward_request import Scope
-    from kissapi.extras.asgi.outward_transport import Receive, Send
+    from kissapi.extras.asgi.outward.request import Scope
+    from kissapi.extras.asgi.outward.transport import Receive, Send
 
 
 class Application:
