@@ -69,7 +69,8 @@ def load(target: str, interface: str = "auto", loops: int = 1) -> Router | Serve
     try:
         made = found()
     except (Exception, SystemExit) as error:
-        raise StartError(f"{target}() failed", error) from error
+        hint = " (if it is an app, --interface says so)" if _takes_anything(found) else ""
+        raise StartError(f"{target}() failed{hint}", error) from error
     if isinstance(made, (Router, Server)):
         return made
     kind = interface_of(made) if callable(made) else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kissapi import Router
-from kissapi.cli.app_import import load
+from kissapi.cli.app_import import StartError, load
 from kissapi.extras.testing import Client
 from tests.serving import Served
 
@@ -43,6 +43,12 @@ def test_a_wsgi_app_becomes_a_router(folder: Path, name: str, interface: str) ->
     assert isinstance(router, Router)
     with Client(router) as client:
         assert client.get("/any/path").text == "by WSGI"
+
+
+def test_one_that_takes_anything_is_taken_for_a_factory(folder: Path) -> None:
+    """The signature of `wsgiref.validate.validator(app)` is such a one."""
+    with pytest.raises(StartError, match=r"odd\(\) failed \(if it is an app, --interface says so\)"):
+        load("old_shop:odd")
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "selectors"])

@@ -24,11 +24,21 @@ ITEMS = {
     "django_asgi": ("django", 120),
     "fastapi_app": ("fastapi", 120),
     "fastapi_restarts": ("fastapi httpx", 120),
+    "fastapi_memory": ("fastapi uvicorn httptools", 150),
     "litestar_app": ("litestar", 60),
     "telemetry": ("opentelemetry.instrumentation.asgi sentry_sdk", 60),
+    "gigabytes": ("starlette uvicorn", 90),
+    "hosts": ("uvicorn hypercorn granian websockets", 90),
+    "adapters": ("httpx mangum asgi_lifespan", 60),
+    "cut_streams": ("uvicorn", 90),
     "uvicorn_websockets": ("uvicorn wsproto websockets httpx2 trio trustme", 120),
     "starlette_suite": ("starlette uvicorn httpx2 trio itsdangerous jinja2 multipart xdist", 400),
     "orders": ("schemathesis", 240),
+    "ray_serve": ("ray.serve websockets", 300),
+    "deploy_files": ("kubernetes_validate gixy", 60),
+    "deploy_container": ("pip", 600),
+    "deploy_services": ("pip", 600),
+    "scraped": ("prometheus_client", 120),  # and Debian's prometheus
 }
 
 # In the process of an item. Its last line is what it has seen.

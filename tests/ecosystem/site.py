@@ -1,9 +1,17 @@
-"""Site: a live kissapi server with an app, and a client of it that keeps cookies, as a browser does."""
+"""Site: a live server with an app, and a client of it that keeps cookies, as a browser does.
+
+`Site` is one of kissapi, `OtherSite` one of another server.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,7 +20,9 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.serving import Served, environment
+from tests.memory import descendants
+from tests.peer import until
+from tests.serving import Served, Started, environment
 
 SECONDS = 20.0
 
@@ -33,12 +43,12 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-class Site(Served):
-    """`kissapi target …` on a free port, for as long as the block lasts; it must end with exit code 0."""
+class Visited:
+    """What serves at `port`."""
 
-    def __init__(self, target: str, *flags: str, folder: Path | None = None, **more: str) -> None:
-        command = [sys.executable, "-m", "kissapi", target, "--port", "0", *flags]
-        super().__init__(command, cwd=folder, env=environment(**more))
+    port: int
+
+    def __init__(self) -> None:
         # Redirects are answers, too: what a browser would do is what a test tells.
         self._opener = urllib.request.build_opener(
             urllib.request.HTTPCookieProcessor(CookieJar()), _NoRedirects(), _NoErrors()
@@ -67,6 +77,66 @@ class Site(Served):
     def post_json(self, path: str, value: Any) -> Answer:
         """The answer to a POST of `value`."""
         return self.ask(path, body=json.dumps(value).encode(), headers={"Content-Type": "application/json"})
+
+
+class Site(Visited, Served):
+    """`kissapi target …` on a free port, for as long as the block lasts; it must end with exit code 0."""
+
+    def __init__(self, target: str, *flags: str, folder: Path | None = None, **more: str) -> None:
+        Visited.__init__(self)
+        command = [sys.executable, "-m", "kissapi", target, "--port", "0", *flags]
+        Served.__init__(self, command, cwd=folder, env=environment(**more))
+
+
+# What starts an ASGI app at a port, and what that prints once it serves.
+COMMANDS = {
+    "uvicorn": ("uvicorn {app} --port {port}", "Uvicorn running on"),
+    "hypercorn": ("hypercorn {app} --bind 127.0.0.1:{port}", "Running on"),
+    "granian": ("granian --interface asgi --port {port} {app}", "Started worker-1"),
+}
+
+
+class OtherSite(Visited, Started):
+    """`target`, an ASGI app, on another server, until the end of the block; it gets SIGTERM there."""
+
+    def __init__(self, server: str, target: str, *flags: str, **more: str) -> None:
+        Visited.__init__(self)
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            self.port = sock.getsockname()[1]
+        command, serves = COMMANDS[server]
+        words = command.format(app=target, port=self.port).split()
+        Started.__init__(self, [sys.executable, "-m", *words, *flags], env=environment(**more))
+        too_late = threading.Timer(SECONDS, self._kill)
+        too_late.start()
+        try:
+            self.wait_for(serves)
+        finally:
+            too_late.cancel()
+        until(self._listens, SECONDS)
+
+    def _listens(self) -> bool:
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _kill(self) -> None:
+        """Its workers, too: they have its output, which else has no end."""
+        for number in (*descendants(self.process.pid), self.process.pid):
+            os.kill(number, signal.SIGKILL)
+
+    def __enter__(self) -> OtherSite:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.send(signal.SIGTERM)
+        try:
+            self.end(SECONDS)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            raise
+        finally:
+            super().__exit__(kind, error, trace)
+        if error is not None:
+            error.add_note(f"the server had said:\n{self.output}")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

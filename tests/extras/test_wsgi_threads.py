@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
+from wsgiref.validate import validator
 
 import pytest
 
 from kissapi import Router, Server
 from kissapi.extras.wsgi import from_wsgi
-from tests.peer import ask, connect, get, read_all, reset, talk, until
+from tests.peer import ask, client_of, connect, get, read_all, reset, talk, until
 from tests.serving import THREE, make, running
 
 PLAIN = [("Content-Type", "text/plain")]
@@ -119,6 +121,33 @@ def test_the_input_comes_as_it_is_read(loop: str) -> None:
             until(lambda number=number: len(pieces) == number)  # type: ignore[misc]
         assert ask(sock, b"0\r\n\r\n").endswith(b"\r\n\r\n3")
         assert ask(sock, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+
+
+def test_a_stream_both_ways_is_as_the_validator_has_it(loop: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """`wsgiref.validate` asserts what PEP 3333 demands, of the server and of the app."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", PLAIN)
+        while piece := environ["wsgi.input"].read(1000):
+            yield piece.upper()
+        print("the end", file=environ["wsgi.errors"])
+
+    with running(serving(loop, validator(app), buffer=0)) as server:
+        with client_of(server.port) as client:
+            for body in (b"x" * 300_000, iter([b"x" * 10, b"y" * 100_000])):
+                client.request("POST", "/a?b", body, encode_chunked=True)
+                got = client.getresponse().read()
+                assert len(got) > 100_000
+                assert got == got.upper()
+        sock = connect(server.port)  # a client that leaves: `close` is called then, too
+        sock.sendall(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + bytes(100_000))
+        assert sock.recv(10)
+        reset(sock)
+    gc.collect()
+    told = "".join(capfd.readouterr())
+    assert told.count("the end") == 2
+    assert "AssertionError" not in told
+    assert "garbage collected without being closed" not in told
 
 
 def test_a_client_that_waits_for_a_word_gets_it_when_the_app_reads(loop: str) -> None:

@@ -44,14 +44,14 @@ def bodies(backend: str, scale: Scale) -> str:
             assert status(read_all(sock)) == 413
 
         victim.forget_peak()
-        base = victim.memory("VmHWM")
+        base = victim.peak()
         with connect(victim.port) as sock:
             sent = upload(sock, scale.upload)
             try:
                 answer = status(read_all(sock))
             except ConnectionResetError:
                 answer = 0  # it went on long after the answer, and never looked
-        grown = victim.memory("VmHWM") - base
+        grown = victim.peak() - base
         assert grown <= 2.25 * limit + MIB, f"{grown / MIB:.1f} MiB for a body of at most {limit / MIB:.0f}"
         assert answer in (413, 0)
         with connect(victim.port) as sock:  # one that looks while it sends

@@ -66,7 +66,7 @@ def floods(backend: str, scale: Scale) -> str:
                 start = time.monotonic()
                 code = status(ask(sock, question))
                 took = time.monotonic() - start
-            grown = victim.memory("VmHWM") - base
+            grown = victim.peak() - base
             assert code in due, f"{name}: {code}, not {due}"
             seen[code] = seen.get(code, 0) + 1
             slowest = max(slowest, (took, name))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import memory
 from tests.places import ROOT
 from tests.serving import Served
 
@@ -33,14 +33,14 @@ class Victim(Served):
         counted: dict[str, int] = json.loads(self.get("/counts"))
         return counted
 
-    def memory(self, field: str = "VmRSS") -> int:
-        """Resident bytes; `VmHWM` the most there ever were since `forget_peak`."""
-        found = re.search(rf"^{field}:\s+(\d+) kB", (self.about / "status").read_text(), re.MULTILINE)
-        assert found
-        return int(found[1]) * 1024
+    def memory(self) -> int:
+        return memory.resident(self.process.pid)
+
+    def peak(self) -> int:
+        return memory.peak(self.process.pid)
 
     def forget_peak(self) -> None:
-        (self.about / "clear_refs").write_text("5")
+        memory.forget_peak(self.process.pid)
 
     def descriptors(self) -> int:
         return len(os.listdir(self.about / "fd"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
@@ -263,6 +264,13 @@ def test_an_error_in_the_body_cuts_it(asked: Asked) -> None:
     assert sum("ValueError: raised stream" in line for line in "\n".join(asked.client.log).splitlines()) == 1
 
 
+def test_an_error_in_a_body_that_is_not_sent_is_logged(asked: Asked) -> None:
+    assert asked.client.head(asked.prefix + "/raises/stream").status == 200
+    asked.client.wait(1)
+    assert "ValueError: raised stream" in "\n".join(asked.client.log)
+    assert asked.get("/hello").body == b"Hello"
+
+
 def test_an_error_after_the_answer_is_logged(asked: Asked) -> None:
     for path, error in (("/raises/after", "raised after"), ("/background/fails", "in the background")):
         assert asked.get(path).status == 200
@@ -314,6 +322,16 @@ def test_servers_headers_are_added() -> None:
     client = Client(Server(router=router, headers={"x-frame-options": "DENY"}))
     answer = client.get("/hello")
     assert (answer.headers["x-frame-options"], answer.body) == ("DENY", b"Hello")
+
+
+def test_an_app_may_give_any_awaitable() -> None:
+    def app(scope: Any, receive: Any, send: Any) -> Any:
+        return asyncio.ensure_future(App()(scope, receive, send))
+
+    with Client(from_asgi(app)) as client:
+        assert client.get("/hello").body == b"Hello"
+        assert client.get("/later").body == b"later"
+        assert client.post("/echo", body=b"abc").body == b"abc"
 
 
 def test_what_is_no_app() -> None:

@@ -345,3 +345,57 @@ def test_nothing_is_left_for_the_collector() -> None:
             finally:
                 gc.enable()
         assert left == set()
+
+
+def test_streams_that_are_cut_leave_no_task_and_no_cycle() -> None:
+    """`make ecosystem ONLY=cut_streams` cuts 10,000 of them under uvicorn."""
+    router = Router()
+    ends: list[str] = []
+
+    @router.get("/")
+    async def pieces(req: Request) -> AsyncIterator[bytes]:
+        req.on_end(lambda outcome, size: ends.append(outcome))
+        while True:
+            yield b"x" * 1000
+            await kissapi.sleep(0)
+
+    async def main(driver: Driver, count: int) -> None:
+        for number in range(count):
+            call = Call(driver.app, driver.http("GET", "/"), LAST)
+            for _ in range(1 + number % 3):
+                await call.next("http.response.body")
+            call.gone = True  # `send` tells of it, and for every other one `receive`, too
+            if number % 2:
+                call.give({"type": "http.disconnect"})
+            await call.end()
+        await until(lambda: len(ends) == count)
+        assert asyncio.all_tasks() == {asyncio.current_task(), driver._life.task}  # type: ignore[union-attr]
+
+    with Driver(to_asgi(router)) as driver:
+        gc.collect()
+        known = set(map(id, gc.get_objects()))
+        gc.disable()
+        try:
+            driver.run(main(driver, 1000))
+            service = driver.app._site.service
+            assert not service.connections
+            assert not service.background
+            left = [
+                each for each in gc.get_objects() if type(each).__name__ in LEFT and id(each) not in known
+            ]
+        finally:
+            gc.enable()
+        assert left == []
+    assert set(ends) == {"client left"}
+
+
+LEFT = (
+    "Exchange",
+    "Request",
+    "ScopedRequest",
+    "Connection",
+    "Writer",
+    "Task",
+    "coroutine",
+    "async_generator",
+)

@@ -86,6 +86,24 @@ def test_a_subprotocol_and_fields_of_the_101(talk: Talk) -> None:
     assert b"Sec-Websocket-Protocol" not in raw
 
 
+def test_names_of_fields_are_the_same_in_capitals(talk: Talk) -> None:
+    message = handshake("/legacy/chat")
+    capitals = message.replace(b"Upgrade:", b"UPGRADE:").replace(b": websocket", b": WEBSOCKET")
+    assert capitals != message
+    assert talk.client.exchange(capitals).startswith(b"HTTP/1.1 101 ")
+
+
+def test_nothing_overtakes_the_101(talk: Talk) -> None:
+    async def chat(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "at once"})
+        await send({"type": "websocket.close"})
+
+    talk.app.chat = chat  # type: ignore[method-assign]
+    with talk.open() as ws:
+        assert ws.receive() == "at once"
+
+
 def test_the_app_closes(talk: Talk) -> None:
     with talk.open() as ws:
         ws.send("close")

@@ -30,28 +30,64 @@ class ClientGone(OSError):
     """The client has left: nothing can be sent to it. Since ASGI 2.4 that is an OSError."""
 
 
+class Dropped:
+    """Takes the pieces of a body that is not sent, such as that of a HEAD, up to `ENOUGH`."""
+
+    __slots__ = ("_size",)
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def put(self, piece: bytes) -> None:
+        self._size += len(piece)
+
+    async def taken(self) -> None:
+        if self._size > ENOUGH:
+            raise ClientGone("the client does not want the body")
+        await sleep(0)
+
+
 class Answer(Bell):
     """One answer."""
 
-    # Class attributes are the defaults, as of a `Request`: to set them took 0.6 µs for each request.
-    status = 0  # until the app has said it
-    begun = False  # whether the app has begun the body
-    complete = False  # whether the app has said all of it
-    failed = False  # whether it is not sent, or not to its end
-    gone = False  # whether the client has left
-    _callbacks: tuple[Callable[[Any], object], ...] = ()
-    _dropped: int | None = None  # bytes of a body that is not sent, as that of a HEAD; None: it is sent
-    _error: BaseException | None = None  # why there is none, until `check` has raised it
-    _unsent: Any = b""  # of the body: bytes that the connection has not got yet; an `OpenFile`
-    _writer: BodyWriter | None = None  # what takes the pieces, while they are sent
-    # Set by http.response.start
-    _head: bytes  # status line and fields
-    _headers: list[tuple[bytes, bytes]]
-    _length: int | None  # of the body, if the app has said it
-    _ends: bool  # whether the app asks for the connection to end
+    # Slots that are all set, and no defaults of the class: reading one that an object has not set costs 40 ns
+    # as soon as any other object has.
+    __slots__ = (
+        "_callbacks",
+        "_connection",
+        "_ends",
+        "_error",
+        "_head",
+        "_headers",
+        "_length",
+        "_unsent",
+        "_writer",
+        "begun",
+        "complete",
+        "failed",
+        "gone",
+        "request",
+        "status",
+    )
 
     def __init__(self, request: Any) -> None:
         self.request = request
+        self._connection = request._connection
+        self.status = 0  # until the app has said it
+        self.begun = False  # whether the app has begun the body
+        self.complete = False  # whether the app has said all of it
+        self.failed = False  # whether it is not sent, or not to its end
+        self.gone = False  # whether the client has left
+        self._callbacks: tuple[Callable[[Any], object], ...] = ()
+        self._waiters = ()  # as `Bell` does, without a call
+        self._error: BaseException | None = None  # why there is none, until `check` has raised it
+        self._unsent: Any = b""  # of the body: bytes that the connection has not got yet; an `OpenFile`
+        self._writer: BodyWriter | Dropped | None = None  # what takes the pieces, once they are taken
+        # Set by http.response.start
+        self._head: bytes  # status line and fields
+        self._headers: list[tuple[bytes, bytes]]
+        self._length: int | None  # of the body, if the app has said it
+        self._ends: bool  # whether the app asks for the connection to end
 
     # The connection's side
 
@@ -62,30 +98,30 @@ class Answer(Bell):
     def add_done_callback(self, callback: Callable[[Any], object]) -> None:
         """Call `callback(self)` in the turn after this is done."""
         if self.done():
-            self.request._connection.service.loop.call_soon(callback, self)
+            self._connection.service.loop.call_soon(callback, self)
         else:
             self._callbacks += (callback,)
 
     def encode_answer(self, connection: Any, request: Any, tail: bytes) -> bytes | Response:
         """The bytes of an answer that is whole and of the usual kind; else a `Response`."""
-        body, service = self._unsent, connection.service
+        body, status, service = self._unsent, self.status, connection.service
         if (
             not self.complete
             or type(body) is not bytes
-            or len(body) > WHOLE
+            or (size := len(body)) > WHOLE
             or service.has_headers
-            or self.status in BODYLESS
+            or status in BODYLESS
             or request.method == "HEAD"
         ):
             return self.response()
         if self._ends:
             connection.close_after = True
             tail = service.tail_close
-        size = request._sent = len(body)
+        request._sent = size
         if service.answered is not None:
-            service.answered.append((request, self.status, size, connection.received_at))
+            service.answered.append((request, status, size, connection.received_at))
         number = NUMBERS[size] if size < 1024 else b"%d" % size
-        return b"".join((self._head, b"Content-Length: ", number, tail, body))
+        return b"".join((self._head, b"\r\nContent-Length: ", number, tail, body))
 
     def response(self) -> Response:
         """The answer, as far as there is one; its body is this object if more may follow."""
@@ -114,7 +150,7 @@ class Answer(Bell):
 
     async def aclose(self) -> None:
         """The body is not sent, or not any more."""
-        self._dropped = 0
+        self._writer = Dropped()
         self._unsent = b""
         self.changed()
 
@@ -142,7 +178,7 @@ class Answer(Bell):
         """It is done, or has changed: tell all that wait for it."""
         callbacks, self._callbacks = self._callbacks, ()
         for callback in callbacks:
-            self.request._connection.service.loop.call_soon(callback, self)
+            self._connection.service.loop.call_soon(callback, self)
         self.changed()
 
     # The app's side
@@ -150,13 +186,14 @@ class Answer(Bell):
     async def send(self, message: Any) -> None:
         """Take an event of the app. Raises `ClientGone`; `RuntimeError`, `ValueError` for what is wrong."""
         kind = message["type"]
-        if self.gone or self.failed or self.request._connection.state is CLOSED:
+        if self.gone or self.failed or self._connection.state is CLOSED:
             raise ClientGone("the client has left")
         if kind == "http.response.start" and not self.status:
-            headers = message.get("headers", ())
-            self._headers = headers if type(headers) is list else list(headers)
-            self._head, self._length, self._ends = encode_fields(message["status"], self._headers)
-            self.status = message["status"]
+            headers, status = message.get("headers", ()), message["status"]
+            if type(headers) is not list:
+                headers = list(headers)
+            self._head, self._length, self._ends = encode_fields(status, headers)
+            self._headers, self.status = headers, status
         elif kind == "http.response.body" and self.status and not self.complete:
             body = message.get("body", b"")
             if type(body) is not bytes:
@@ -166,12 +203,12 @@ class Answer(Bell):
                 return
             if self._writer is not None:
                 self._put(body)
-            elif self._dropped is None:
-                body = self._unsent = self._unsent + body if self._unsent else body
-                if self._length not in (None, len(body)) and not is_bodyless(self.request, self.status):
-                    raise RuntimeError(
-                        f"the body has {len(body)} bytes, its Content-Length says {self._length}"
-                    )
+            else:
+                if self._unsent:
+                    body = self._unsent + body
+                length, self._unsent = self._length, body
+                if length is not None and length != len(body) and not is_bodyless(self.request, self.status):
+                    raise RuntimeError(f"the body has {len(body)} bytes, its Content-Length says {length}")
             self.complete = True
             if self._waiters or self._callbacks:
                 self.settle()
@@ -179,7 +216,7 @@ class Answer(Bell):
             self._send_file(message["path"])
         elif kind == "http.response.early_hint" and not self.begun and not self.complete:
             hints = encode_hints(message.get("links", ()))
-            self.request._connection.service.loop.call_soon(self._send_hints, hints)
+            self._connection.service.loop.call_soon(self._send_hints, hints)
         else:
             when = "once the answer is started" if self.status else "before the answer is started"
             if self.complete:
@@ -190,17 +227,12 @@ class Answer(Bell):
         if self._writer is not None:
             self._put(body)
             await self._writer.taken()
-        elif self._dropped is not None:
-            self._dropped += len(body)
-            if self._dropped > ENOUGH:
-                raise ClientGone("the client does not want the body")
-            await sleep(0)
         else:
             self._unsent += body
             if not self.begun:
                 self.begun = True
                 # In the next turn: if the app fails at once, nothing has gone out, and it is a clean 500.
-                self.request._connection.service.loop.call_soon(self.settle)
+                self._connection.service.loop.call_soon(self.settle)
             # Another piece, or the end, may follow at once, and goes out with it.
             while len(self._unsent) > ENOUGH and not self.gone and not self.failed:
                 await self.change()
@@ -229,7 +261,7 @@ class Answer(Bell):
 
     def _send_hints(self, hints: bytes) -> None:
         """In the turn after they were sent: what is answered before this request is out then."""
-        request, connection = self.request, self.request._connection
+        request, connection = self.request, self._connection
         in_hand = connection.state is BUSY and connection.request is request
         if in_hand and not self.begun and not self.complete and request.http_version != "1.0":
             connection.transport.write(hints)

@@ -17,7 +17,10 @@ from kissapi.backends.awaitables import running_loop
 class Bell:
     """Wakes, by `changed`, all that wait in `change`."""
 
-    _waiters: tuple[Any, ...] = ()  # futures; most objects have none
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: tuple[Any, ...] = ()  # futures; most objects have none
 
     async def change(self) -> None:
         """Wait for the next call of `changed`."""

@@ -12,8 +12,9 @@ from collections.abc import Generator
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from kissapi.core import Fail
-from kissapi.extras.asgi.inward.answer import Answer, ClientGone
+from kissapi.backends import client_socket
+from kissapi.core import CLOSED, Fail
+from kissapi.extras.asgi.inward.answer import ENOUGH, Answer, ClientGone, Dropped
 from kissapi.extras.asgi.inward.scope import http_scope
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ class Exchange(Answer):
     Two tasks for each request, one of them for the app, took 1.3 µs more.
     """
 
-    _heard = False  # whether the app has had the whole body of the request
+    __slots__ = ("_heard", "_told")
 
-    def __init__(self, request: Any, life: Lifespan, context: Any) -> None:
-        """The app begins here: where tasks are eager, it has come to its first wait."""
-        self.request = request
-        service = request._connection.service
-        work = life.app(http_scope(request, life.state), self.receive, self.send)
+    def start(self, life: Lifespan, context: Any) -> Exchange:
+        """Start the app: where tasks are eager, it has come to its first wait then."""
+        self._heard = False  # whether the app has had the whole body of the request
+        self._told = False  # whether it has heard that the client has left
+        service = self._connection.service
+        work = life.app(http_scope(self.request, life.state), self.receive, self.send)
         task = service.new_task(work if type(work) is CoroutineType else _awaited(work), context)
         if task.done():
             try:
@@ -46,6 +48,7 @@ class Exchange(Answer):
         else:
             service.background.add(task)
             task.add_done_callback(self._app_ended)
+        return self
 
     # The task
 
@@ -94,16 +97,25 @@ class Exchange(Answer):
                 return {"type": "http.request", "body": self.request.body, "more_body": False}
             if not self.gone and not self.complete:
                 return await self._receive_piece(reader)
-        connection = self.request._connection
+        connection = self._connection
         # A client that sends no more has mostly left. One that has not still gets what is sent.
         while not (self.complete or self.failed or self.gone or connection.eof):
+            connection.service.loop.call_soon(self._read_on)  # a pipelined request may be about to pause it
             connection.on_eof.append(self.changed)
             try:
                 await self.change()
             finally:
                 if self.changed in connection.on_eof:
                     connection.on_eof.remove(self.changed)
+        self._told = True
         return {"type": "http.disconnect"}
+
+    def _read_on(self) -> None:
+        """Read behind the request in hand: while reading is paused, the end of a client goes unnoticed."""
+        connection = self._connection
+        in_hand = connection.has_in_hand(self.request) and connection.state is not CLOSED
+        if in_hand and len(connection.pending) < ENOUGH:
+            connection.resume_reading()
 
     async def _receive_piece(self, reader: Any) -> dict[str, Any]:
         try:
@@ -118,14 +130,19 @@ class Exchange(Answer):
         return {"type": "http.request", "body": body, "more_body": not self._heard}
 
     def _app_ended(self, task: Any) -> None:
-        service = self.request._connection.service
+        service = self._connection.service
         service.background.discard(task)
         error = None if task.cancelled() else task.exception()  # cancelled: the server has stopped
-        if not (self.complete or self.failed or self.gone):
+        left = error is None or is_of_leaving(error)
+        dropped = isinstance(self._writer, Dropped)
+        if self.complete or self.failed or self.gone or dropped:  # no answer is waited for
+            if not (left or self.failed):
+                service.report(self.request, error)
+        elif self._told and left:  # it is no mistake that there is none
+            client_socket.reset(self._connection.transport)
+        else:
             what = "completed" if self.status else "started"
             self.fail(error or RuntimeError(f"the app has ended, and has not {what} its answer"))
-        elif error is not None and not self.failed and not is_of_leaving(error):
-            service.report(self.request, error)
 
 
 # Starlette's, for what `receive` has told.

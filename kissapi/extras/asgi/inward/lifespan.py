@@ -28,6 +28,7 @@ class Lifespan(Bell):
     """One life of `app`."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
+        super().__init__()
         self.app = app
         self.state: dict[str, Any] = {}
         self._event = "startup"  # that the app is to answer, or has answered

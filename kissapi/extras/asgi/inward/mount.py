@@ -80,9 +80,10 @@ class Mounted:
         """What answers: an `Exchange`, which is a task, or for a WebSocket a coroutine."""
         connection = request._connection
         life = self._lives.get(id(connection.service.app)) or self._unstarted()
-        if b"pgrade:" in request._head and _asks_for_websocket(request):
+        # Not by `in`: that takes its left side for a number first, and has an error formatted each time.
+        if request._head.lower().find(b"upgrade:") > 0 and _asks_for_websocket(request):
             return self._answer_websocket(request, life)
-        return Exchange(request, life, connection.context if context is None else context)
+        return Exchange(request).start(life, connection.context if context is None else context)
 
     async def _answer_websocket(self, request: Any, life: Lifespan) -> Any:
         return await Socket(request).answer(self._terms, life.app, websocket_scope(request, life.state))

@@ -33,6 +33,7 @@ class Socket(Bell):
     """One WebSocket of an app; `request` is the handshake."""
 
     def __init__(self, request: Any) -> None:
+        super().__init__()
         self._request = request
         # The fields of the 101, once the app has accepted.
         self._accepted: list[tuple[bytes, bytes]] | None = None
