@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check test-all browser ecosystem fuzz torture simulate bench bench-peers speed free-threaded \
-	minimal wheel count clean \
+	minimal wheel site count clean \
 	writable
 .SUFFIXES:
 
@@ -86,9 +86,10 @@ torture: export RESTARTS := $(RESTARTS)
 torture: .venv/dev ## slow, broken and greedy clients, wrong handlers, stops under load (ONLY=name for one)
 	@$(PY) -m tests.torture $(ONLY)
 
-# QUICK=1, ROUNDS, SECONDS; ONLY=peers,goals for some groups, NAMES=kissapi,bare for some rows.
+# QUICK=1, ROUNDS, SECONDS; ONLY=peers,profiles for some groups, NAMES=websocket,bare for some rows; THEN=REVISION
+# has an older kissapi beside in the profiles.
 BENCH = $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) \
-	$(if $(NAMES),--names $(NAMES)) $(ONLY)
+	$(if $(NAMES),--names "$(NAMES)") $(if $(THEN),--then $(THEN)) $(ONLY)
 bench: .venv/dev ## how fast, beside all peers (ROUNDS=3 SECONDS=1: a quarter of an hour; QUICK=1: five minutes)
 	@$(PY) -m tests.bench $(BENCH)
 
@@ -106,6 +107,10 @@ minimal: .venv/dev ## serve from the wheel on Debian's python3.11-minimal, with 
 
 wheel: .venv/dev ## build the wheel, install it in an empty environment, import and serve from it
 	@$(PY) -m tests.installed
+
+site: build/site-venv/installed .venv/dev ## the website, into build/site: README, guide, reference, examples; and what is wrong with it
+	@echo "make: python -m tests.site"
+	@$(PY) -m tests.site
 
 count: .venv/run ## logical lines of each file
 	@$(PY) -m tests.count
@@ -150,6 +155,13 @@ build/ecosystem/installed: tests/ecosystem/requirements.txt pyproject.toml | .ve
 		|| sed -n 's/^\([a-z].*\)/\1/p' $< | while read -r package; do \
 		build/ecosystem/bin/python $(PIP) "$$package" </dev/null >build/ecosystem/log 2>&1 \
 		|| echo "make: $$package is left out: $$(tail -n 1 build/ecosystem/log)" >&2; done
+	@touch $@
+
+build/site-venv/installed: examples/guide/site/requirements.txt | .venv/bin/python
+	@echo "make: build/site-venv"
+	@$(PY) -m venv --clear build/site-venv
+	@build/site-venv/bin/python $(PIP) -r $< 2>build/site-venv/log || { tail -n 1 build/site-venv/log >&2; \
+		echo "make: the site needs the packages of $<, and pip cannot have them: is there a network?" >&2; exit 1; }
 	@touch $@
 
 # One after the other: one that cannot be had here keeps no other away. 0.1.6 has our name, so a folder of its own.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 from tests.bench.load import Load
 from tests.bench.plaintext import LOOPS, peer, uvicorn
 from tests.bench.run import WRONG, Figures, Row, Run
-from tests.bench.server import PEERS, Candidate, Server, ours, say_hello
+from tests.bench.server import PEERS, Candidate, Server, ours, say_hello, status
 from tests.bench.table import Table
 
 IDLE = 4000  # connections to each: together no more than usual limits allow
@@ -37,21 +35,6 @@ def candidates() -> dict[str, Candidate]:
             (*starlette.command, "--timeout-keep-alive", "600"), starlette.needs, starlette.path
         ),
     }
-
-
-def status(pids: list[int], field: str) -> int:
-    """The sum of `field` over all threads of these processes; memory is told for each process as a whole."""
-    total = 0
-    for pid in pids:
-        tasks = [Path(f"/proc/{pid}")] if field.startswith("Vm") else Path(f"/proc/{pid}/task").iterdir()
-        for task in tasks:
-            found = re.search(rf"^{field}:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
-            total += int(found[1]) if found else 0
-    return total
-
-
-def memory(server: Server) -> int:
-    return status(server.pids(), "VmRSS") * 1024
 
 
 def wakes(servers: dict[str, Server], seconds: float = 3) -> dict[str, int]:
@@ -82,7 +65,7 @@ def _start(run: Run, row: Row, counts: bool) -> None:
             seconds = server.ready()
             if counts:
                 run.figures.add(f"{row.key}/{START}", seconds * 1000)
-                run.figures.add(f"{row.key}/{REST}", memory(server) / (1 << 20))
+                run.figures.add(f"{row.key}/{REST}", server.memory() / (1 << 20))
     except WRONG as error:
         run.fail(row.key, error)
 
@@ -100,16 +83,16 @@ def _rest(run: Run, rows: list[Row]) -> None:
         for key, count in wakes(servers).items():
             add(f"{key}/{ALONE}", count)
         servers.pop("cost/microdot", None)  # it ends each connection
-        before = {key: memory(server) for key, server in servers.items()}
+        before = {key: server.memory() for key, server in servers.items()}
         idle = {key: server.connect(IDLE) for key, server in servers.items()}
         time.sleep(SETTLED)
         for key, server in servers.items():
-            add(f"{key}/{SILENT}", (memory(server) - before[key]) / IDLE)
+            add(f"{key}/{SILENT}", (server.memory() - before[key]) / IDLE)
             for sock in idle[key]:
                 say_hello(sock)
         time.sleep(SETTLED)
         for key, server in servers.items():
-            add(f"{key}/{ASKED}", (memory(server) - before[key]) / IDLE)
+            add(f"{key}/{ASKED}", (server.memory() - before[key]) / IDLE)
         for key, count in wakes(servers).items():
             add(f"{key}/{BESIDE}", count)
         for sock in itertools.chain.from_iterable(idle.values()):

@@ -10,13 +10,18 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
 from kissapi import Request, Router
 from kissapi.backends.loop import running
 from kissapi.extras.auth import api_key, basic, bearer
 from kissapi.extras.compress import compress
 from kissapi.extras.etag import etag, tag_of
+from kissapi.extras.metrics import metrics
 from kissapi.extras.ratelimit import ratelimit
 from kissapi.extras.request_id import request_id
+from kissapi.extras.tracing import tracing
 from tests.wire import Wire
 
 ROUNDS, TIMES = 300, 20
@@ -31,6 +36,13 @@ async def check(token: str) -> str | None:
     return "ann" if token == "t" else None
 
 
+def counting() -> Callable[..., Any]:
+    """The hook that `metrics` attaches."""
+    router = Router()
+    metrics(router, registry=CollectorRegistry())
+    return router.around_hooks[0].function
+
+
 GZIP = "Accept-Encoding: gzip"
 ROWS: list[tuple[str, Callable[..., Any] | None, Any, str]] = [
     ("a GET without hooks", None, "Hello", ""),
@@ -40,6 +52,9 @@ ROWS: list[tuple[str, Callable[..., Any] | None, Any, str]] = [
     ("bearer, an async def", bearer(check), "Hello", "Authorization: Bearer t"),
     ("api_key, a mapping", api_key({"t": "ann"}), "Hello", "X-API-Key: t"),
     ("request_id", request_id(), "Hello", ""),
+    ("tracing, without an SDK", tracing(), "Hello", ""),
+    ("tracing, a span of the SDK, no exporter", tracing(provider=TracerProvider()), "Hello", ""),
+    ("metrics", counting(), "Hello", ""),  # of several workers: with PROMETHEUS_MULTIPROC_DIR=/tmp/values
     ("ratelimit, one limit in memory", ratelimit("1000000/second"), "Hello", ""),
     ("etag, 5 bytes", etag(), "Hello", ""),
     ("etag, 304", etag(), "Hello", f"If-None-Match: {tag_of(b'Hello')}"),

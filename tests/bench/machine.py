@@ -9,12 +9,17 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
+@cache
 def cores() -> tuple[int, int]:
-    """The core of the server and that of the load: different ones, if there are two."""
+    """The core of the server and that of the load: different ones, if there are two.
+
+    Looked up once: the bench moves to the core of the load.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]
 
@@ -41,6 +46,12 @@ def describe() -> str:
         "tools: " + ", ".join(tool for tool in (_wrk(), *map(_version, ("httptools", "uvloop"))) if tool),
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def summary() -> str:
+    """The same in one line, for a page."""
+    python = f"{platform.python_implementation()} {platform.python_version()} ({_build()})"
+    return f"{_cpu()}, {os.cpu_count()} cores; {python}; {platform.system()} {platform.release()}"
 
 
 def _cpu() -> str:

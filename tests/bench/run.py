@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from importlib.util import find_spec
 
-from tests.bench.load import Load, LoadError, press
+from tests.bench.load import Load, LoadError, Press
 from tests.bench.machine import cores, taken
-from tests.bench.server import NGINX, PEERS, PUBLISHED, Candidate, Server, ServerError, say_hello
+from tests.bench.server import BUILD, NGINX, PEERS, PUBLISHED, Candidate, Server, ServerError, say_hello
 
 # What ends the measuring of one candidate, and not that of the others.
 WRONG = (LoadError, ServerError, OSError, HTTPException)
 
+FIGURES = BUILD / "bench/figures.json"  # of this run and earlier ones
 QUIET = 0.1  # the share of a core that others may have …
 PAUSE = 2  # … or we wait for so many seconds until we try again
 
@@ -41,8 +42,10 @@ class Others:
         import resource  # which Windows has not
 
         at_server, at_load = cores()
-        load = resource.getrusage(resource.RUSAGE_CHILDREN)  # wrk has ended, the server has not
-        return taken(at_server) - self.server.cpu(), taken(at_load) - load.ru_utime - load.ru_stime
+        # The load is this process, or wrk, which has ended by now; the server has not.
+        load = [resource.getrusage(which) for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        own = sum(usage.ru_utime + usage.ru_stime for usage in load)
+        return taken(at_server) - self.server.cpu(), taken(at_load) - own
 
     def share(self) -> float:
         """Of the core of which they took more."""
@@ -65,6 +68,10 @@ class Figures:
     def median(self, key: str) -> float:
         return statistics.median(self.rounds[key])
 
+    def least(self, key: str) -> float:
+        """The best round: what else the machine does only adds to what a unit takes."""
+        return min(self.rounds[key])
+
     def ratio(self, one: str, other: str) -> float:
         """The median of the ratios in each round."""
         pairs = zip(self.rounds[one], self.rounds[other], strict=False)
@@ -86,7 +93,7 @@ class Row:
 
     key: str
     candidate: Candidate
-    load: Load = field(default_factory=Load)
+    load: Press = field(default_factory=Load)
 
 
 @dataclass
@@ -97,12 +104,15 @@ class Run:
     seconds: int = 2
     quick: bool = False
     names: tuple[str, ...] = ()  # only rows whose key has one of these
+    then: str = ""  # a revision of kissapi that is measured beside
     figures: Figures = field(default_factory=Figures)
     failures: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
     def wants(self, key: str) -> bool:
-        return not self.names or any(name in key for name in self.names)
+        """Whether `key`, behind the name of its group, has one of the words asked for."""
+        what = key.partition("/")[2].lower()
+        return not self.names or any(name.lower() in what for name in self.names)
 
     def measure(self, rows: Sequence[Row]) -> None:
         """Ask each of `rows` once a round; neighbours with the same candidate share its process.
@@ -131,49 +141,48 @@ class Run:
             return
         with Server(candidate) as server:
             try:
-                server.ready(rows[0].load)
+                server.ready(rows[0].load.question)
             except WRONG as error:
                 for row in rows:
                     self.fail(row.key, error)
                 return
             for row in rows:
                 try:
-                    rate, cpu = self._press(server, row.load)
+                    found = self._press(server, row.load)
                 except WRONG as error:
                     self.fail(row.key, error)
                     continue
-                self.figures.add(row.key, rate)
-                self.figures.add(f"{row.key} µs", cpu)
-                tell(f"{when}: {row.key}: {rate:,.0f}/s, {cpu:.1f} µs of CPU each")
+                for suffix, value in found.items():
+                    self.figures.add(row.key + suffix, value)
+                tell(f"{when}: {row.key}: {found['']:,.0f}/s, {found[' µs']:.1f} µs of CPU each")
 
-    def _press(self, server: Server, load: Load) -> tuple[float, float]:
-        """Requests/s, and µs of the server's processor time for each.
+    def _press(self, server: Server, load: Press) -> dict[str, float]:
+        """The figures of this load.
 
         Once more, and perhaps a third time, if others on this machine have taken their part of either core.
         """
-        server.ask(load)
+        server.ask(load.question)
         idle = server.connect(load.idle)
         try:
             for sock in idle:
                 say_hello(sock)
             for left in reversed(range(1 if self.quick else 3)):
-                before, others = server.cpu(), Others(server)
-                rate, total = press(load, server.port, self.seconds, server.folder)
-                cpu = (server.cpu() - before) * 1e6 / total
+                others = Others(server)
+                found = load.press(server, self.seconds)
                 share = others.share()
                 if share < QUIET or not left:
                     break
                 tell(f"others took {share:.0%} of a core: once more")
                 time.sleep(PAUSE)
-            return rate, cpu
+            return found
         finally:
             for sock in idle:
                 sock.close()
 
     def fail(self, key: str, error: Exception) -> None:
         self.failures[key] = f"{type(error).__name__}: {error}"
-        self.figures.rounds.pop(key, None)
-        self.figures.rounds.pop(f"{key} µs", None)
+        for each in [each for each in self.figures.rounds if each == key or each.startswith(f"{key} ")]:
+            del self.figures.rounds[each]
         tell(f"{key} FAILED: {error}")
 
 

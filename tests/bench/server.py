@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -40,9 +42,9 @@ class Candidate:
     conf: str = ""  # written to FOLDER/conf
 
 
-def ours(program: str, *arguments: str, python: str = sys.executable) -> Candidate:
-    """A program of peers/ that imports kissapi from this checkout."""
-    return Candidate((python, program, "PORT", *arguments))
+def ours(program: str, *arguments: str, python: str = sys.executable, path: str = str(ROOT)) -> Candidate:
+    """A program of peers/ that imports kissapi from this checkout, or from the one at `path`."""
+    return Candidate((python, program, "PORT", *arguments), path=path)
 
 
 class Server:
@@ -87,18 +89,23 @@ class Server:
                     raise ServerError(f"it does not start: {self._last_words()}") from error
                 time.sleep(0.001)
 
-    def ask(self, load: Load) -> None:
-        """Raises `ServerError` if the answer is not the one that counts."""
+    def ask(self, load: Load) -> bytes:
+        """The body of the answer. Raises `ServerError` if it is not the one that counts."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        if load.scheme == "https":
+            context = ssl._create_unverified_context()
+            client = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=20, context=context)
         try:
             fields = dict(field.split(": ", 1) for field in load.fields)
-            client.request(load.method, load.path, load.body or None, fields)
+            body = iter([load.body]) if load.chunked else load.body or None
+            client.request(load.method, load.path, body, fields, encode_chunked=load.chunked)
             answer = client.getresponse()
-            body = answer.read()
+            got = answer.read()
         finally:
             client.close()
-        if answer.status != 200 or body != load.answer:
-            raise ServerError(f"{load.method} {load.path} gives {answer.status} {body[:80]!r}")
+        if answer.status != 200 or not load.accepts(got):
+            raise ServerError(f"{load.method} {load.path} gives {answer.status} {got[:80]!r}")
+        return got
 
     def connect(self, number: int) -> list[socket.socket]:
         """`number` connections, from as many addresses as it takes."""
@@ -135,6 +142,15 @@ class Server:
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def memory(self) -> int:
+        """Bytes of memory that its processes hold."""
+        return status(self.pids(), "VmRSS") * 1024
+
+    def figures(self, before: float, total: int, seconds: float) -> dict[str, float]:
+        """What a load gives that has had `total` answers in so many seconds, since `cpu` was `before`."""
+        cpu = (self.cpu() - before) * 1e6 / total
+        return {"": total / seconds, " µs": cpu, " MiB": self.memory() / (1 << 20)}
+
     def _last_words(self) -> str:
         lines = (self.folder / "output").read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "without a word"
@@ -156,6 +172,17 @@ class Server:
             pass
         self.process.wait()
         self._folder.cleanup()
+
+
+def status(pids: list[int], field: str) -> int:
+    """The sum of `field` over all threads of these processes; memory is told for each process as a whole."""
+    total = 0
+    for pid in pids:
+        tasks = [Path(f"/proc/{pid}")] if field.startswith("Vm") else Path(f"/proc/{pid}/task").iterdir()
+        for task in tasks:
+            found = re.search(rf"^{field}:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
+            total += int(found[1]) if found else 0
+    return total
 
 
 def say_hello(sock: socket.socket) -> None:

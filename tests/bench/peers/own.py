@@ -1,4 +1,4 @@
-"""Frameworks that bring a server of their own: each function is one hello, as its documentation writes it.
+"""Frameworks that bring a server of their own: each function is one app, as its documentation writes it.
 
 python own.py NAME PORT [log]
 """
@@ -11,13 +11,53 @@ from typing import Any
 
 
 def aiohttp(port: int, log: bool) -> None:
+    import asyncio
+    import itertools
+    import json
+
     from aiohttp import web
 
     async def hello(request: Any) -> web.Response:
         return web.Response(text="Hello, world!")
 
-    app = web.Application()
-    app.add_routes([web.get("/", hello)])
+    async def length(request: Any) -> web.Response:
+        return web.Response(text=str(len(await request.read())))
+
+    async def echo(request: Any) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse(compress=False)
+        await ws.prepare(request)
+        async for message in ws:
+            if message.type == web.WSMsgType.TEXT:
+                await ws.send_str(message.data)
+            else:
+                await ws.send_bytes(message.data)
+        return ws
+
+    listeners: set[web.WebSocketResponse] = set()
+
+    async def broadcast(request: Any) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse(compress=False)
+        await ws.prepare(request)
+        listeners.add(ws)
+        try:
+            async for message in ws:
+                for each in list(listeners):
+                    await each.send_str(message.data)
+        finally:
+            listeners.discard(ws)
+        return ws
+
+    async def sse(request: Any) -> web.StreamResponse:
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        for number in itertools.count():
+            await stream.write(f"data: {json.dumps({'tick': number})}\n\n".encode())
+            await asyncio.sleep(0.25)
+        return stream
+
+    app = web.Application(client_max_size=1 << 26)
+    app.add_routes([web.get("/", hello), web.post("/length", length), web.get("/sse", sse)])
+    app.add_routes([web.get("/ws", echo), web.get("/broadcast", broadcast)])
     if log:
         logging.basicConfig(level=logging.INFO, stream=sys.stdout)
         web.run_app(app, host="127.0.0.1", port=port, print=None)
@@ -36,12 +76,31 @@ def aiohttp_uvloop(port: int, log: bool) -> None:
 
 def sanic(port: int, log: bool) -> None:
     from sanic import Sanic, text
+    from sanic import json as as_json
 
     app = Sanic("hello")
+    things = [
+        {
+            "id": number,
+            "name": f"Thing {number}",
+            "price": 19.99 + number,
+            "tags": ["new", "sale"],
+            "sold": None,
+        }
+        for number in range(50)
+    ]
 
     @app.get("/")
     async def hello(request: Any) -> Any:
         return text("Hello, world!")
+
+    @app.get("/objects")
+    async def objects(request: Any) -> Any:
+        return as_json(things)
+
+    @app.post("/length")
+    async def length(request: Any) -> Any:
+        return text(str(len(request.body)))
 
     app.run(host="127.0.0.1", port=port, single_process=True, access_log=log, motd=False)
 

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+PIECE = b"x" * 1024
+TEXT = [("content-type", "text/plain")]
+
 
 async def raw(scope: Any, protocol: Any) -> None:
-    protocol.response_str(200, [("content-type", "text/plain")], "Hello, world!")
+    if scope.path == "/stream":
+        stream = protocol.response_stream(200, TEXT)
+        for _ in range(1000):
+            await stream.send_bytes(PIECE)
+    else:
+        protocol.response_str(200, TEXT, "Hello, world!")

@@ -1,6 +1,6 @@
-"""WSGI: the same answer by a raw app, Falcon and Bottle.
+"""WSGI: the same answer by a raw app, Falcon, Bottle and Flask.
 
-python wsgi.py fastpysgi|waitress raw|falcon|bottle PORT
+python wsgi.py fastpysgi|waitress raw|falcon|bottle|flask PORT
 """
 
 from __future__ import annotations
@@ -27,8 +27,30 @@ def falcon() -> Any:
             resp.content_type = "text/plain"
             resp.text = "Hello, world!"
 
+    class Sum:
+        def on_get(self, req: Any, resp: Any, more: int = 0) -> None:
+            resp.content_type = "text/plain"
+            resp.text = str(req.get_param_as_int("a") + req.get_param_as_int("b") + more)
+
+        def on_post(self, req: Any, resp: Any) -> None:
+            chunked = req.content_length is None
+            self.on_get(req, resp, int((req.stream if chunked else req.bounded_stream).read()))
+
     app = falcon.App()
     app.add_route("/", Hello())
+    app.add_route("/sum", Sum())
+    return app
+
+
+def flask() -> Any:
+    from flask import Flask
+
+    app = Flask("hello")
+
+    @app.get("/")
+    def hello() -> Any:
+        return "Hello, world!", 200, {"content-type": "text/plain"}
+
     return app
 
 
@@ -46,7 +68,7 @@ def bottle() -> Any:
 
 
 def main(server: str, app: str, port: str) -> None:
-    made = {"raw": raw, "falcon": falcon, "bottle": bottle}[app]()
+    made = {"raw": raw, "falcon": falcon, "bottle": bottle, "flask": flask}[app]()
     if server == "fastpysgi":
         import fastpysgi
 
