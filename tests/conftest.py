@@ -14,6 +14,7 @@ from kissapi.http.pure import PureHttpParser
 from tests.browser import browser, chromium  # noqa: F401  # fixtures
 from tests.certificates import pems  # noqa: F401  # a fixture
 from tests.peer import close_all
+from tests.redis_server import redis_server  # noqa: F401  # a fixture
 from tests.serving import make, running
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from kissapi.backends.awaitables import running_loop, sleep
 from kissapi.backends.gather import begin
-from kissapi.backends.threads import ContextVar
+from kissapi.backends.threads import ContextVar, copy_context
 
 T = TypeVar("T")
 
@@ -61,12 +61,13 @@ class Spawned:
         """The task of `coroutine`."""
         task = begin(loop, _guarded(coroutine))
         self._tasks[task] = name = getattr(coroutine, "__qualname__", str(coroutine))
+        context = copy_context()  # of the request: the line of a failure bears its id
 
         def ended(task: Any) -> None:
             self._tasks.pop(task, None)
             coroutine.close()
             if not task.cancelled() and task.exception() is not None:
-                self.log.error(f"the background task {name} failed", task.exception())
+                context.run(self.log.error, f"the background task {name} failed", task.exception())
 
         task.add_done_callback(ended)
         return task

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kissapi.cli.app_import import StartError, load, load_function, start_failure
+from kissapi.cli.diagnostics import say, speak_json, speaks_json
 from kissapi.cli.options import make_parser, read
 from kissapi.process import signals
 from kissapi.process.program import Program
@@ -61,6 +62,10 @@ def serve(words: list[str]) -> int:
     signals.defer_restarts()  # what is imported may take its time
     try:
         return _serve(words)
+    except SystemExit as error:
+        if not isinstance(error.code, str) or not speaks_json():
+            raise  # Python says it
+        return _failed(error.code.removeprefix("kissapi: "))
     finally:
         if signals.in_main_thread():
             signals.restore()
@@ -70,6 +75,8 @@ def _serve(words: list[str]) -> int:
     parser = make_parser()
     given = read(parser, words, os.environ)
     target = given.pop("target")
+    if given.get("log_format") == "json":
+        speak_json()
     try:
         if not given.get("reload"):
             Program([make_server(target, given)]).run()
@@ -172,7 +179,6 @@ def _relative(file: str) -> str:
     return os.path.relpath(file) if file.startswith(os.getcwd() + os.sep) else file
 
 
-def _failed(what: str, text: str = "") -> int:
-    sys.stdout.flush()
-    print(f"{text}kissapi: {what}", file=sys.stderr, flush=True)
+def _failed(what: str, trace: str = "") -> int:
+    say(what, trace)
     return 1

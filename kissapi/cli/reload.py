@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from kissapi.cli.app_import import StartError, start_failure
+from kissapi.cli.diagnostics import say
 from kissapi.cli.watch import PERIOD, ModuleWatch
 from kissapi.process import signals
 from kissapi.process.handover import inherited
@@ -91,8 +92,7 @@ class Reload:
             for number in signals.of(signals.END):
                 signals.install(number, _interrupt)
             signals.defer_restarts()
-            sys.stdout.flush()
-            print(f"{text}kissapi: {what}; {then}", file=sys.stderr, flush=True)
+            say(f"{what}; {then}", text)
             if not self._has_changed():
                 return 0
             if self.is_first:
@@ -129,7 +129,7 @@ class Reload:
 
     def _say_changed(self) -> None:
         if self._changed:
-            print(f"kissapi: {self._names()} changed: restarting", file=sys.stderr, flush=True)
+            say(f"{self._names()} changed: restarting", level="INFO")
 
     def _names(self) -> str:
         changed = sorted(self._changed)

@@ -267,6 +267,8 @@ def _shared(limits: list[Limit], url: str, name: str, options: dict[str, Any]) -
         ) from None
     if re.match(r"(redis|valkey)s?(\+\w+)?:", url):  # by themselves they wait for ever
         options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, **options}
+    if url.startswith("async+redis"):
+        options = {"implementation": "redispy", **options}  # what `kissapi[redis]` brings
     items = [(limit, RateLimitItemPerSecond(limit.amount, limit.seconds)) for limit in limits]
 
     def make() -> Counters:

@@ -7,7 +7,8 @@
     12:35:01 [INFO] GET /orders/7 [9f2c4e0d…] → 200 13B 0.2ms
 
 `req.id` is for handlers, `current_id()` for code that knows no request: the id is in a context variable, so
-threads and tasks that a handler starts have it as well. All records of `logging` get `request_id`.
+threads and tasks that a handler starts have it as well. All lines of the log, and all records of `logging`,
+that are made meanwhile bear it; see `kissapi.log.ids`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kissapi.backends.threads import ContextVar
 from kissapi.http.headers import Headers
+from kissapi.log.ids import bear
 
 if TYPE_CHECKING:
     from kissapi.http.request import Request
@@ -59,36 +61,16 @@ def request_id(
         router.around(request_id(trust=True))
     """
     header = next(iter(Headers({header: ""})))
-    _mark_records()
+    bear("request_id", current_id)
 
     async def hook(req: Request) -> AsyncGenerator[None, Response]:
         given = req.headers.get(header) if trust else None
         name = given if given is not None and _FIT.fullmatch(given) else make()
-        req.id = req._log_id = name
+        req.id = name
+        req._log_ids = {**req._log_ids, "request_id": name}
         _current.set(name)
         response = yield
         response.headers[header] = name
 
     hook.__qualname__ = "request_id"
     return hook
-
-
-def _mark_records() -> None:
-    """Have each record of `logging` bear the id of its request, once for the process."""
-    try:
-        import logging
-    except ImportError:
-        return
-    before = logging.getLogRecordFactory()
-    if getattr(before, "_marks_request_ids", False):
-        return
-
-    def make_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = before(*args, **kwargs)
-        # A line of the access log is written after its request: kissapi gives it the id among its facts.
-        facts = record.args if isinstance(record.args, dict) else {}
-        record.request_id = facts.get("request_id") or _current.get() or "-"
-        return record
-
-    make_record._marks_request_ids = True  # type: ignore[attr-defined]
-    logging.setLogRecordFactory(make_record)

@@ -92,11 +92,12 @@ class Session(dict[str, Any]):
 class Store(Protocol):
     """Where sessions are kept if not in cookies; `redis.asyncio.Redis` is one as it is.
 
-    `key` is "session:" and 43 random characters, `text` is JSON. What `get` does not know is None.
+    `key` is "session:" and 43 random characters, `text` is JSON. `get` gives None for an unknown `key`.
+    With `xx` so does `set`, which then keeps nothing.
     """
 
     def get(self, key: str, /) -> Awaitable[str | bytes | None]: ...
-    def set(self, key: str, text: str, seconds: int, /) -> Awaitable[Any]: ...
+    def set(self, key: str, text: str, seconds: int, /, *, xx: bool) -> Awaitable[Any]: ...
     def delete(self, key: str, /) -> Awaitable[Any]: ...
 
 
@@ -249,11 +250,11 @@ class _Keeper:
             else:
                 if found.key and renewed:
                     await store.delete(found.key)
-                signed = f"{self.name}:{token_urlsafe(32)}" if renewed or not found.key else found.key
-                await store.set(signed, text, self.max_age)
+                signed = (old := "" if renewed else found.key) or f"{self.name}:{token_urlsafe(32)}"
+                if not await store.set(signed, text, self.max_age, xx=bool(old)) and old:
+                    return  # another request has logged out, or renewed it, while this one was at work
             value = self.signer.sign(signed).decode()
-            size = len(self.cookie.name(request)) + len(value)
-            if size > LONGEST:
+            if (size := len(self.cookie.name(request)) + len(value)) > LONGEST:
                 raise ValueError(
                     f"the session takes {size} bytes in its cookie, and browsers keep {LONGEST} at most: "
                     "keep less in it, such as an id in place of a record, or sessions(…, store=…)"

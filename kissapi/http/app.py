@@ -13,6 +13,10 @@ class App(SimpleNamespace):
     an `AttributeError` that says what to do.
     """
 
+    __slots__ = ("_connections",)  # of that loop; nothing that the app has opened, so it is not shown
+
+    _connections: set[Any]
+
     def __getattr__(self, name: str) -> Any:
         there = ", ".join(sorted(self.__dict__)) or "nothing"
         raise AttributeError(

@@ -25,13 +25,14 @@ SMALL = 64 * 1024  # if a handler leaves no more unread, it is read and dropped,
 class BodyReader:
     """The body of one request, and how much of it has come."""
 
-    __slots__ = ("_paused", "_pieces", "_taken", "_waiters", "connection", "ended", "error", "size")
+    __slots__ = ("_paused", "_pieces", "_taken", "_waiters", "connection", "ended", "error", "size", "total")
 
     def __init__(self, connection: Connection | None) -> None:
         self.connection: Any = connection  # None for a body that came whole
         self.ended = connection is None
         self.error: Exception | None = None  # why the rest will not come
         self.size = 0  # bytes that have come and not been taken
+        self.total = 0  # bytes that have come
         self._paused = 0.0  # when reading was paused
         self._taken = False  # whether `stream` has been called
         self._waiters: list[Any] = []  # futures that `piece` waits for
@@ -86,6 +87,7 @@ class BodyReader:
         if data:
             self._pieces.append(data)
             self.size += len(data)
+            self.total += len(data)
             self._wake()
 
     def end(self, error: Exception | None = None) -> None:

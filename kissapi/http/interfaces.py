@@ -87,6 +87,7 @@ class Body(Protocol):
     """The body of a request that is taken as it comes: `kissapi.http.body_reader.BodyReader`."""
 
     ended: bool  # whether no more will come
+    total: int  # bytes of it that have come
 
     @property
     def done(self) -> bool:

@@ -6,9 +6,9 @@ a body that comes piece by piece is a `Body`, so that this module knows no conne
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cached_property
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from kissapi.core import Fail
@@ -74,7 +74,7 @@ class Request(Urls, Hints):
     _head: bytes = b"\r\n\r\n"  # as it came, checked
     _received: int = 0  # bytes of it that came, if it did not come in one read
     _sent: int = 0  # bytes of the body of the answer, so far
-    _log_id: str = ""  # for the log, beside method and path
+    _log_ids: Mapping[str, str] = MappingProxyType({})  # for its lines in the log, by name
     _outcome: str = ""  # why it was not answered, or not to the end, and will not be
     _reader: Body | None = None  # of a body that is taken as it comes
     _place: Place | None = None  # of all that may block; see `awaitables.in_thread_of`

@@ -59,6 +59,7 @@ class Roster(core.Service):
             context=copy_context() if context is None else context.copy(),
         )
         self.app = App()  # what the start has opened, for all requests of this loop
+        self.app._connections = self.connections
         self.spawned = Spawned(log)
         self.context.run(current.set, self.spawned)
         self.dispatch = dispatch

@@ -248,10 +248,12 @@ class Service(Roster):
             self._warned.add(name)
             route = request.route.route
             hooks = ", ".join(name_of(hook) for hook in (*route.arounds, *route.before, *route.after))
-            self.log.warning(
+            # In a copy of its context, so that the line bears its id.
+            (request._connection.context or self.context).copy().run(
+                self.log.warning,
                 f"handler {name}{f' or one of its hooks ({hooks})' if hooks else ''} "
                 f"held up the loop for {seconds * 1000:.0f} ms: "
-                "make it a plain def, or await to_thread(…) for what blocks"
+                "make it a plain def, or await to_thread(…) for what blocks",
             )
 
     def handler_name(self, request: Any) -> str:

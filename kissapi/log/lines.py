@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING
 
+from kissapi.log.ids import current_ids, tag
 from kissapi.log.output import LAST_WORDS, Output
 from kissapi.log.terminal import is_terminal, painter
 from kissapi.log.text import escape, failed, missing, unanswered
@@ -31,7 +33,9 @@ class Log:
         # Only now: on an old Windows console colorama has put a sys.stdout of its own there.
         stream = stream if stream is not None else sys.stdout
         self._output = Output(stream)
-        self._entries: list[tuple[str, str, str, int, int, float]] = []  # answers without a line yet
+        self._entries: list[
+            tuple[str, str, Mapping[str, str], int, int, float]
+        ] = []  # answers without a line yet
         self._lines: list[str] = []
         self._size = 0
         self._at_once = is_terminal(stream)
@@ -55,7 +59,7 @@ class Log:
         """One line for each (request, status, bytes of body, start) answered by `now`; empties the list."""
         entries = self._entries
         for request, status, size, start in answers:
-            entries.append((request.method, request.path, request._log_id, status, size, now - start))
+            entries.append((request.method, request.path, request._log_ids, status, size, now - start))
         answers.clear()
         # Formatting in batches is twice as fast as one by one.
         if self._at_once or len(entries) >= BATCH:
@@ -66,8 +70,8 @@ class Log:
     def _format(self) -> None:
         prefix, arrow, statuses, lines = self._prefix, self._arrow, self._statuses, self._lines
         entries, self._entries = self._entries, []  # first: one that cannot be written must not come again
-        for method, path, log_id, status, size, seconds in entries:
-            what = f"{method} {path} [{log_id}]" if log_id else f"{method} {path}"
+        for method, path, ids, status, size, seconds in entries:
+            what = f"{method} {path}{tag(ids)}" if ids else f"{method} {path}"
             if not what.isprintable():
                 what = escape(what)
             tenths = int(seconds * 10_000 + 0.5)
@@ -78,28 +82,28 @@ class Log:
 
     def unanswered(self, request: LoggedRequest, why: str, seconds: float) -> None:
         """The answer was not completed, because of `why`."""
-        self.info(escape(unanswered(request, why, seconds, self._arrow)))
+        self._about(request, "INFO", escape(unanswered(request, why, seconds, self._arrow)))
 
     def info(self, text: str) -> None:
         """A line of level INFO."""
-        self._line("INFO", text)
+        self._tell("INFO", text, current_ids())
 
     def warning(self, text: str) -> None:
         """A line of level WARNING."""
-        self._line("WARNING", escape(text))
+        self._tell("WARNING", escape(text), current_ids())
 
     def error(self, text: str, error: BaseException | None = None) -> None:
         """A line of level ERROR, and the traceback of `error` below it."""
-        self._line("ERROR", text if error is None else f"{text}\n{traceback_of(error)}")
+        self._tell("ERROR", text, current_ids(), error)
 
     def failure(self, request: LoggedRequest, handler: str, error: BaseException) -> None:
         """A handler or hook has raised `error`."""
         what = escape(failed(request, handler, error))
         advice = foreign_await(error)
         if advice is not None:
-            self.error(f"{what}: {advice}")
+            self._about(request, "ERROR", f"{what}: {advice}")
         else:
-            self.error(what, error)
+            self._about(request, "ERROR", what, error)
 
     def flush(self) -> None:
         """Write what was gathered; to a pipe, as much as it takes at once."""
@@ -118,9 +122,23 @@ class Log:
         while self._output.backlog and time.monotonic() < deadline:
             time.sleep(0.01)
             self.flush()
+        self._output.end_turn()  # of a line that a reader has not taken to its end
 
     def _missing(self, lines: int) -> str:
         return f"{time.strftime('%H:%M:%S')} {self._levels['WARNING']} {missing(lines)}\n"
+
+    def _about(
+        self, request: LoggedRequest, level: str, text: str, error: BaseException | None = None
+    ) -> None:
+        """A line about `request`, perhaps after its end; `text` tells its id."""
+        self._tell(level, text, {}, error)
+
+    def _tell(
+        self, level: str, text: str, ids: Mapping[str, str], error: BaseException | None = None
+    ) -> None:
+        """A line, while a request of these `ids` runs."""
+        trace = f"\n{traceback_of(error)}" if error is not None else ""
+        self._line(level, f"{text}{escape(tag(ids))}{trace}")
 
     def _line(self, level: str, text: str) -> None:
         self._format()

@@ -5,6 +5,9 @@ first write it has no room for. So there a piece is written only when the system
 waits in a backlog of bounded size; what comes while that is full is dropped, and the number of dropped lines
 is logged in its place. A thread that writes would do as well, but then the lines of the log and what the app
 prints would lose their order.
+
+A line that is longer than a pipe takes at once, such as a traceback in JSON, goes in pieces. Until its end no
+other process writes, as a lock on the pipe says, and no other loop of this one; their lines wait likewise.
 """
 
 from __future__ import annotations
@@ -13,11 +16,21 @@ import io
 import os
 import select
 import stat
+import time
 from collections.abc import Callable
 from typing import IO, Any
 
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing is written in pieces
+    fcntl = None  # type: ignore[assignment]
+
 BACKLOG = 1024 * 1024  # bytes kept for a reader that is slow: about 20,000 lines
 LAST_WORDS = 1.0  # seconds such a reader is given when the server ends
+_TURN = 0.002  # seconds to wait for the end of another's write, which takes 10 µs if it does not wait itself
+_writers: dict[int, Output] = {}  # of this process, by descriptor: those that write
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_writers.clear)  # the lock is the parent's
 
 
 class Output:
@@ -47,6 +60,28 @@ class Output:
         except (OSError, ValueError, AttributeError):
             # Closed, full, gone, never there (None): nowhere to say so, and requests must be answered.
             self.backlog.clear()
+            self.end_turn()
+
+    def end_turn(self) -> None:
+        """Others may write: a line is at its end, or will never be."""
+        pipe = self._pipe
+        if pipe is not None and _writers.get(pipe) is self:
+            _unlock(pipe)
+            del _writers[pipe]
+
+    def _take_turn(self, pipe: int) -> bool:
+        """Whether this one may write now."""
+        ends = time.monotonic() + _TURN
+        while _writers.setdefault(pipe, self) is not self:
+            if time.monotonic() > ends:
+                return False
+            time.sleep(_TURN / 20)
+        while not _lock(pipe):
+            if time.monotonic() > ends:
+                del _writers[pipe]
+                return False
+            time.sleep(_TURN / 20)
+        return True
 
     def _feed(self, pipe: int, text: str, missing: Callable[[int], str]) -> None:
         self._drain(pipe)
@@ -62,7 +97,8 @@ class Output:
     def _drain(self, pipe: int) -> None:
         room = select.poll()
         room.register(pipe, select.POLLOUT)
-        if not room.poll(0):
+        half = _writers.get(pipe) is self  # a line is half written, and this one has kept the turn
+        if not room.poll(0) or not (half or self._take_turn(pipe)):
             return
         self._stream.flush()  # what the app has printed comes first
         backlog, most = self.backlog, select.PIPE_BUF
@@ -70,7 +106,31 @@ class Output:
         # that writes there, a worker for example, can come between. Hence whole lines.
         while backlog and room.poll(0):
             end = backlog.rfind(b"\n", 0, most) + 1
-            del backlog[: os.write(pipe, backlog[: end or most])]
+            written = os.write(pipe, backlog[: end or most])
+            half = backlog[written - 1 : written] != b"\n"
+            del backlog[:written]
+        if not half:
+            self.end_turn()
+
+
+def _lock(pipe: int) -> bool:
+    """Lock it against other processes; False if one of them has done so. Not all systems can."""
+    if fcntl is not None:
+        try:
+            fcntl.lockf(pipe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:
+            pass  # macOS has no locks on pipes
+    return True
+
+
+def _unlock(pipe: int) -> None:
+    if fcntl is not None:
+        try:
+            fcntl.lockf(pipe, fcntl.LOCK_UN)
+        except OSError:
+            pass  # closed, or as above
 
 
 def _pipe_behind(stream: Any) -> int | None:

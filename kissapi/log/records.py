@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kissapi.log.ids import Facts
 from kissapi.log.lines import Log
 from kissapi.log.text import ANSWERED, escape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from logging import Logger
 
-    from kissapi.log.text import Answered
+    from kissapi.log.text import Answered, LoggedRequest
 
 
 class LoggerLog(Log):
@@ -38,14 +40,18 @@ class LoggerLog(Log):
                 "size": size,
                 "milliseconds": (now - start) * 1000,
                 "client": request.client,
+                "route": (request.route.path or None) if request.route is not None else None,
             }
-            # Not in `extra`: `kissapi.extras.request_id` sets this attribute itself, and finds it here.
-            known = {**facts, "request_id": request._log_id} if request._log_id else facts
-            self.logger.info(ANSWERED, known, extra=facts)
+            # The ids are not in `extra`: `kissapi.log.ids` sets these attributes itself, and finds them here.
+            self.logger.info(ANSWERED, Facts(facts, **request._log_ids), extra=facts)
         answers.clear()
 
-    def error(self, text: str, error: BaseException | None = None) -> None:
-        self.logger.error("%s", text, exc_info=error)
+    def _about(
+        self, request: LoggedRequest, level: str, text: str, error: BaseException | None = None
+    ) -> None:
+        self._tell(level, text, request._log_ids, error)
 
-    def _line(self, level: str, text: str) -> None:
-        getattr(self.logger, level.lower())("%s", text)
+    def _tell(
+        self, level: str, text: str, ids: Mapping[str, str], error: BaseException | None = None
+    ) -> None:
+        getattr(self.logger, level.lower())("%(text)s", Facts(ids, text=text), exc_info=error)

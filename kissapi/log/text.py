@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from kissapi.log.ids import tag
 
 ANSWERED = "%(method)s %(path)s → %(status)d %(size)dB %(milliseconds).1fms"
 
@@ -17,7 +20,9 @@ class LoggedRequest(Protocol):
     @property
     def client(self) -> tuple[str, int] | None: ...
     @property
-    def _log_id(self) -> str: ...
+    def route(self) -> Any: ...  # it has a `path`; None without one
+    @property
+    def _log_ids(self) -> Mapping[str, str]: ...
 
 
 # Of each answer: the request, the status, the bytes of the body, and the time when the request began.
@@ -26,7 +31,7 @@ Answered = list[tuple[LoggedRequest, int, int, float]]
 
 def named(request: LoggedRequest) -> str:
     """Method and path, and the id of a request that has one."""
-    return f"{request.method} {request.path}" + (f" [{request._log_id}]" if request._log_id else "")
+    return f"{request.method} {request.path}{tag(request._log_ids)}"
 
 
 def unanswered(request: LoggedRequest, why: str, seconds: float, arrow: str = "→") -> str:

@@ -140,7 +140,7 @@ class Restarts:
 
     def _go_on(self, why: str) -> None:
         """A restart has failed: tell systemd that it is over, and the log why."""
-        notify("READY=1")
+        notify("READY=1", f"STATUS={why}; the old one goes on")
         log = self._log()
         log.error(f"{why}; the old one goes on")
         log.flush()

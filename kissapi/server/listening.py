@@ -7,6 +7,7 @@ ends nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,9 +56,9 @@ class ListeningSockets:
         if first.address.path:
             return settings
         name = first.sockets[0].getsockname()
-        if first.address.fd < 0:
-            return settings.located(settings.host, name[1])
-        return settings.located(*name[:2]) if isinstance(name, tuple) else settings
+        if not isinstance(name, tuple):  # a Unix socket of systemd; an abstract name begins with NUL
+            return settings.located(settings.host, settings.port, os.fsdecode(name).replace("\0", "@"))
+        return settings.located(settings.host if first.address.fd < 0 else name[0], name[1])
 
     def for_worker(self) -> ListeningSockets:
         """The same sockets in a forked process; their files are its master's."""

@@ -117,12 +117,12 @@ class Settings:
         other._check(given)
         return other
 
-    def located(self, host: str | None, port: int) -> Settings:
+    def located(self, host: str | None, port: int, path: str = "") -> Settings:
         """The same settings, of a server that has got this place: port 0 is a free one until then."""
         other = object.__new__(Settings)
         first, *rest = self.addresses
-        if not first.path and first.fd < 0:
-            first = Address(host, port)
+        if path or not (first.path or first.fd >= 0):
+            first = Address(path=path) if path else Address(host, port)
         other.__dict__.update(self.__dict__, host=host, port=port, addresses=(first, *rest))
         return other
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from examples.chat import clients, router
+from examples.chat import router
 from kissapi import Request, Response, Router, html
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def heard(browser: Browser, lines: str) -> None:
 
 def test_two_windows_chat(serve: Callable[..., Server], browser: Browser) -> None:
     server = serve(router, linger_timeout=0.2)
+    assert server.service is not None
+    clients = server.service.app.clients
     browser.open(f"{server.url}/?name=ann")
     browser.wait_for(READY)
     ann = browser.windows[0]

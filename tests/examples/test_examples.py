@@ -125,6 +125,8 @@ while data := client.recv(65536): sys.stdout.buffer.write(data)
 # What differs from one run to the next, and is shown as it once was.
 CHANGING = [
     (re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"), "DATE"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "MOMENT"),
+    (re.compile(r'(?<="milliseconds": )\d+\.\d+'), "0.0"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "TIME"),
     (re.compile(r"\b\d+\.\dms"), "0.0ms"),
     (re.compile(r"\b(localhost|0\.0\.0\.0|127\.0\.0\.1):\d+"), "HOST:PORT"),

@@ -22,6 +22,8 @@ NEEDS = {
     "jobs": ["msgspec"],
     "htmx": ["jinja2"],
     "login": ["itsdangerous"],
+    "redis_cache": ["redis"],
+    "redis_sessions": ["redis", "itsdangerous"],
     "templates": ["jinja2", "itsdangerous"],
 }
 
@@ -39,11 +41,18 @@ def recipe(name: str) -> Any:
 
 
 def backends_of(name: str) -> list[str]:
-    return ["asyncio"] if name == "database" else ["asyncio", "selectors"]  # aiosqlite is for asyncio
+    is_for_asyncio = name == "database" or name.startswith("redis")
+    return ["asyncio"] if is_for_asyncio else ["asyncio", "selectors"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipe(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if name.startswith("redis"):
+        redis = request.getfixturevalue("redis_server")
+        monkeypatch.setenv("REDIS_URL", redis.url)
+        redis.ask("FLUSHALL")
     lines = session(recipe(name).__doc__)
     assert lines, "the docstring says how to ask it and what one sees"
     for backend in backends_of(name):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import threading
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,8 +15,12 @@ from kissapi import Request, Router, Server, sleep
 from kissapi.extras import ratelimit as module
 from kissapi.extras.ratelimit import Limit, Memory, client_key, ratelimit
 from kissapi.extras.testing import Client
-from tests.peer import get
-from tests.serving import THREE, make, running
+from tests.peer import ask, connect, get
+from tests.process.family import needs_fork
+from tests.serving import THREE, Served, make, running
+
+if TYPE_CHECKING:
+    from tests.redis_server import RedisServer
 
 
 def app(*limits: str, **options: Any) -> Router:
@@ -209,6 +215,37 @@ def test_a_shared_storage_in_a_thread(kind: str, library: Any, broken: Any) -> N
 def test_an_asynchronous_storage(library: Any) -> None:
     with running(make("asyncio", app("1/minute", "5/hour", storage="async+memory://"))) as server:
         assert [get(server.port, "/")[0] for _ in range(2)] == [200, 429]
+
+
+PROGRAM = """
+import os
+from kissapi import Request, Router, Server
+from kissapi.extras.ratelimit import ratelimit
+
+router = Router()
+router.around(ratelimit("20/hour", storage={storage!r}, name={name!r}))
+
+@router.get("/pid")
+async def pid(req: Request):
+    return str(os.getpid())
+
+Server(bind="127.0.0.1:0", router=router, workers=2, access_log=False).loop()
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize("kind", ["redis", "async+redis"])
+def test_two_workers_count_together(
+    kind: str, library: Any, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    program = tmp_path / "app.py"
+    program.write_text(PROGRAM.format(storage=f"{kind}+unix://{redis_server.path}", name=kind))
+    with Served([sys.executable, program]) as served:
+        clients = [connect(served.port) for _ in range(30)]  # open at one time: both workers have some
+        answers = [ask(client, b"GET /pid HTTP/1.1\r\nHost: a\r\n\r\n") for client in clients]
+    assert [answer[9:12] for answer in answers] == [b"200"] * 20 + [b"429"] * 10
+    assert len({answer.rpartition(b"\n")[2] for answer in answers[:20]}) == 2
+    assert "the storage fails" not in served.output
 
 
 def test_no_client_makes_a_storage_fail(library: Any, broken: Any) -> None:

@@ -367,6 +367,28 @@ def test_an_id_that_the_store_does_not_know_is_not_taken_over() -> None:
         assert client.get("/look").json == {}
 
 
+def test_a_logout_stands_though_another_request_is_at_work() -> None:
+    store = Memory()
+    router = visits(store=store)
+
+    @router.get("/slow")
+    async def slow(req: Request) -> None:
+        req.session["n"] = 99
+        logged_out = Client(router)
+        logged_out.cookies = client.cookies
+        others.append(logged_out.get(req.query["other"]).headers.get("set-cookie", ""))
+
+    client, others = Client(router), list[str]()
+    for other in ("/clear", "/renew"):
+        client.get("/")
+        answer = client.get(f"/slow?other={other}")
+        assert answer.status == 204
+        assert "set-cookie" not in answer.headers  # that of the other request stands
+        assert others.pop()
+        assert all(b"99" not in text for text in store.kept.values())
+        assert len(store.kept) == (other == "/renew")
+
+
 def test_the_store_may_be_found_by_the_request() -> None:
     router = visits(store=lambda req: req.app.store)
 

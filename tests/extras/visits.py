@@ -62,9 +62,12 @@ class Memory:
         self.calls.append("get")
         return self.kept.get(key)
 
-    async def set(self, key: str, text: str, seconds: int) -> None:
+    async def set(self, key: str, text: str, seconds: int, *, xx: bool = False) -> bool | None:
         self.calls.append(f"set {seconds}")
+        if xx and key not in self.kept:
+            return None
         self.kept[key] = text.encode()
+        return True
 
     async def delete(self, *keys: str) -> None:
         self.calls.append("delete")

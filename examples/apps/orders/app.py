@@ -2,14 +2,13 @@
 
     python -m kissapi examples.apps.orders.app:make
 
-Needs kissapi[typed], httpx and prometheus-client. /docs shows the rest, and tries it.
+Needs kissapi[typed,metrics] and httpx. /docs shows the rest, and tries it.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import httpx
-import prometheus_client as prometheus
 from msgspec import Meta, Struct, structs
 
 from kissapi import Fail, Request, Response, Router, sleep, spawn
@@ -17,11 +16,11 @@ from kissapi.extras.auth import any_of, api_key, bearer
 from kissapi.extras.cors import cors
 from kissapi.extras.etag import etag
 from kissapi.extras.health import health
+from kissapi.extras.metrics import metrics
 from kissapi.extras.openapi import openapi
 from kissapi.extras.ratelimit import ratelimit
 from kissapi.extras.request_id import request_id
 
-ANSWERS = prometheus.Counter("http_requests", "Answers.", ["method", "route", "status"])
 Size = Annotated[int, Meta(ge=1, le=100)]
 
 
@@ -57,17 +56,13 @@ def make(limit: str = "1000/minute", bank: str = "http://127.0.0.1:8000/-/live")
             spawn(sweep(app))
             yield
 
-    @root.around
-    async def count(req: Request) -> AsyncGenerator[None, Response]:
-        response = yield
-        ANSWERS.labels(req.method, req.route.path if req.route else "", response.status).inc()
-
     root.around(request_id(trust=True))
     root.around(cors(origins=["https://shop.example"]))
     orders.around(any_of(bearer({"t1": "bob"}), api_key({"k1": "ann"})))
     orders.around(ratelimit(limit, key=lambda req: req.user))
     orders.around(etag())
     root["/orders"] = orders
+    root.mount("/", metrics(root))
     root.mount("/", health({"http": lambda app: not app.http.is_closed}))
     root.mount("/", openapi(root, title="Orders", version="1", tags={"orders": "To buy things."}))
 
@@ -96,9 +91,5 @@ def make(limit: str = "1000/minute", bank: str = "http://127.0.0.1:8000/-/live")
         """What the bank says of a currency."""
         answer = await req.app.http.get(bank, headers={"x-request-id": req.id})
         return {"currency": currency, "bank": answer.json()}
-
-    @root.get("/metrics", hidden=True)
-    async def metrics(req: Request) -> Response:
-        return Response(prometheus.generate_latest(), content_type=prometheus.CONTENT_TYPE_LATEST)
 
     return root

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-# RFC 6455 §7.4.1
-NORMAL, GOING_AWAY, WRONG_FRAME, NO_CODE, BROKEN = 1000, 1001, 1002, 1005, 1006
-WRONG_DATA, TOO_BIG, FAILED = 1007, 1009, 1011
+# RFC 6455 §7.4.1. The four that an app meets have a line each, so that the reference shows them.
+NORMAL = 1000
+"""What it was opened for is done: `if ws.close_code == NORMAL:`"""
+GOING_AWAY = 1001
+"""The page was left, or the server stops."""
+NO_CODE = 1005
+"""The client has closed it, and said no code."""
+BROKEN = 1006
+"""The connection has ended without a close: the client is gone, or its network."""
+WRONG_FRAME, WRONG_DATA, TOO_BIG, FAILED = 1002, 1007, 1009, 1011
 
 # IANA's list of codes, those of RFC 6455 and three more; 1010 is for clients only.
 _OF_SERVERS = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 1014))

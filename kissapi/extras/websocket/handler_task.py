@@ -64,5 +64,6 @@ class HandlerTask:
         request, self.request = self.request, None
         del self.serve  # it refers to the request, which refers to the connection: no cycle
         error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if error is not None and request is not None:
+            request._outcome = "cut short"
             self._service.report(request, error)

@@ -115,8 +115,9 @@ def test_metrics_and_health(client: Client) -> None:
     client.get("/nowhere")
     client.get("/orders/7", headers=TOKEN)
     text = client.get("/metrics").text
-    assert 'http_requests_total{method="GET",route="",status="404"}' in text
-    assert 'http_requests_total{method="GET",route="/orders/{number:int}",status="404"}' in text
+    counted = 'http_server_request_duration_seconds_count{error_type="",http_request_method="GET",'
+    assert counted + 'http_response_status_code="404",http_route=""}' in text
+    assert counted + 'http_response_status_code="404",http_route="/orders/{number:int}"}' in text
 
 
 def test_its_document(client: Client) -> None:
