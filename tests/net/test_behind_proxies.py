@@ -1,4 +1,4 @@
-"""Behind nginx and HAProxy themselves, with the configurations that the guide shows.
+"""Behind nginx and HAProxy themselves, with the configurations of examples/deploy, which the guide shows.
 
 They run as whoever runs the tests, on loopback. Their listening sockets are opened here and handed down, so
 that no other program can get the port in between, and a client that connects too early waits.
@@ -28,65 +28,17 @@ import pytest
 from kissapi import Request, Router, Server, sleep
 from tests.certificates import trusting
 from tests.frames import TEXT, close, frame, handshake, parse
-from tests.pages import GUIDE
+from tests.pages import DEPLOY
 from tests.peer import connect, until
 from tests.serving import Served, make, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sockets are handed down as Linux has it")
 
-NGINX = """\
-upstream app {
-    server 127.0.0.1:8000;
-    keepalive 32;
-    keepalive_timeout 10s;  # less than idle_timeout: the proxy closes first
-}
-
-map $http_upgrade $connection_upgrade {
-    default upgrade;
-    ""      "";             # not "close": the connection to the app is kept
-}
-
-server {
-    listen 80;
-
-    location / {
-        proxy_pass http://app;
-        proxy_http_version 1.1;
-        proxy_set_header Host $http_host;
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        proxy_set_header X-Forwarded-Proto $scheme;
-        proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection $connection_upgrade;
-        proxy_buffering off;          # answers go out as they are made
-        proxy_request_buffering off;  # uploads come as they are sent
-        client_max_body_size 0;       # max_body is the limit
-    }
-}
-"""
-
-HAPROXY = """\
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-
-frontend web
-    bind :80
-    option forwardfor
-    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
-    default_backend app
-
-backend app
-    server app 127.0.0.1:8000
-"""
-
-HAPROXY_TCP = """\
-listen tls
-    bind :443
-    mode tcp
-    server app 127.0.0.1:8443 check send-proxy-v2
-"""
+NGINX, HAPROXY, HAPROXY_TCP = (
+    (DEPLOY / name).read_text(encoding="utf-8") for name in ("nginx.conf", "haproxy.cfg", "haproxy-tls.cfg")
+)
+# On this machine they run without a user, and without a system's log, of their own.
+HAPROXY = HAPROXY[HAPROXY.index("defaults") :]
 
 
 # The app
@@ -176,7 +128,7 @@ def nginx(folder: Path, app: str) -> Iterator[int]:
         f"    {kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    site = replaced(NGINX, ("listen 80;", f"listen 127.0.0.1:{port};"), ("127.0.0.1:8000", app))
+    site = replaced(NGINX, ("listen 80;", f"listen 127.0.0.1:{port};"), ("unix:/run/app.sock", app))
     config = folder / "nginx.conf"
     as_we_are = "user root root;\n" * (os.geteuid() == 0)  # else root's nginx works as nobody
     config.write_text(
@@ -219,7 +171,7 @@ def in_front(kind: str, folder: Path, app: str) -> Iterator[int]:
         with nginx(folder, app) as port:
             yield port
     else:
-        with haproxy(folder, HAPROXY, ("127.0.0.1:8000", app)) as port:
+        with haproxy(folder, HAPROXY, ("unix@/run/app.sock", app)) as port:
             yield port
 
 
@@ -468,9 +420,3 @@ def test_a_restart_is_not_noticed(kind: str, backend: str, tmp_path: Path) -> No
                 thread.join()
     assert {status for status, _ in answers} == {200}
     assert len({body for _, body in answers}) == 2
-
-
-def test_the_guide_shows_what_is_tried_here() -> None:
-    text = (GUIDE / "proxies.md").read_text(encoding="utf-8")
-    for shown in (NGINX, HAPROXY, HAPROXY_TCP):
-        assert f"\n{shown}```\n" in text

@@ -82,6 +82,18 @@ def test_a_socket_that_was_opened_for_us(backend: str) -> None:
         assert b"200 OK" in talk(port, LAST)
 
 
+@pytest.mark.parametrize("name", ["s", "@kissapi-{}"])
+def test_a_unix_socket_that_was_opened_for_us_is_called_by_its_name(
+    name: str, backend: str, tmp_path: Path
+) -> None:
+    name = name.format(f"{os.getpid()}-{backend}") if name[0] == "@" else str(tmp_path / name)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(name.replace("@", "\0"))
+        listening.listen()
+        with running(make(backend, make_router(), bind=f"fd://{os.dup(listening.fileno())}")) as server:
+            assert server.url == f"http+unix:{name}"
+
+
 def test_a_socket_that_the_parent_has_too_serves_again(backend: str) -> None:
     """A unit of systemd that is stopped and started: what it did to the socket at its end would last."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
