@@ -14,6 +14,7 @@ is marked `@needs_browser`. `make browser` installs Debian's Chromium and its dr
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -60,10 +61,11 @@ class BrowserError(Exception):
 class Browser:
     """One Chromium with a fresh profile; as a context manager it ends with the block.
 
-    A CSS selector finds the first element that fits, and waits five seconds for it.
+    A CSS selector finds the first element that fits, and waits five seconds for it. With `network=True` it
+    notes what pages ask of the network: see `asked`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, network: bool = False) -> None:
         if CHROMIUM is None or DRIVER is None:
             raise BrowserError(MISSING)
         self.folder = Path(tempfile.mkdtemp(prefix="kissapi-browser-"))
@@ -87,7 +89,7 @@ class Browser:
                 "acceptInsecureCerts": True,
                 "timeouts": {"implicit": 5000, "pageLoad": 30_000, "script": 30_000},
                 "goog:chromeOptions": options,
-                "goog:loggingPrefs": {"browser": "ALL"},
+                "goog:loggingPrefs": {"browser": "ALL", **({"performance": "ALL"} if network else {})},
             }
             answer = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
             self.session = f"/session/{answer['sessionId']}"
@@ -146,10 +148,10 @@ class Browser:
         """
         return self._do("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
-    def wait_for(self, script: str, seconds: float = 10) -> Any:
+    def wait_for(self, script: str, seconds: float = 10, *arguments: Any) -> Any:
         """Run `script` until it returns something true, and give that. `AssertionError` if it never does."""
         end = time.monotonic() + seconds
-        while not (value := self.run(script)):
+        while not (value := self.run(script, *arguments)):
             if time.monotonic() > end:
                 console = "\n".join(self.console())
                 raise AssertionError(f"not within {seconds} s: {script}\nconsole: {console or 'nothing'}")
@@ -212,6 +214,30 @@ class Browser:
         said = [entry["message"] for entry in self._do("POST", "/se/log", {"type": "browser"})]
         return [message for message in said if "/favicon.ico" not in message]
 
+    def asked(self) -> list[str]:
+        """The URLs that pages have asked for since this was last called, those that failed included.
+
+        Not those of Chromium's own pages, such as that of a new tab.
+        """
+        entries = self._do("POST", "/se/log", {"type": "performance"})
+        events = [json.loads(entry["message"])["message"] for entry in entries]
+        sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [each["request"]["url"] for each in sent if not each["documentURL"].startswith("chrome")]
+
+    def resize(self, width: int, height: int) -> None:
+        """Be a screen of so many pixels; one of less than 500 across is a phone's."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self._cdp("Emulation.setDeviceMetricsOverride", **size)
+
+    def prefer(self, scheme: str) -> None:
+        """Be of a user who likes pages "light" or "dark"."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._cdp("Emulation.setEmulatedMedia", features=features)
+
+    def picture(self) -> bytes:
+        """What the window shows, as PNG."""
+        return base64.b64decode(self._do("GET", "/screenshot"))
+
     def forget(self) -> None:
         """Be as good as new: one window, empty, no cookies."""
         first, *others = self.windows
@@ -221,11 +247,13 @@ class Browser:
         self.switch(first)
         self._cdp("Network.clearBrowserCookies")
         self._cdp("Network.clearBrowserCache")
+        self._cdp("Emulation.clearDeviceMetricsOverride")
+        self._cdp("Emulation.setEmulatedMedia", features=[])
         self.open("about:blank")
         self.console()
 
-    def _cdp(self, command: str) -> None:
-        self._do("POST", "/goog/cdp/execute", {"cmd": command, "params": {}})
+    def _cdp(self, command: str, **parameters: Any) -> None:
+        self._do("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def _do(self, method: str, path: str, body: Any = None) -> Any:
         return self._ask(method, self.session + path, body)

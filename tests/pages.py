@@ -1,7 +1,8 @@
 """Pages: the README and the chapters of the guide, as the tests read them.
 
-Tables that the code decides stand between two comments, `<!-- limits -->` and `<!-- end -->`. `python -m
-tests.pages` writes them, and the last line of each chapter, which leads to the next; a test compares both.
+Tables that the code decides, and files of examples/deploy, stand between two comments, `<!-- limits -->` and
+`<!-- end -->`. `python -m tests.pages` writes them, and the last line of each chapter, which leads to the
+next; a test compares both.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from kissapi.cli.beyond import BEYOND, as_shown
@@ -20,6 +23,7 @@ from tests.places import ROOT
 README = ROOT / "README.md"
 GUIDE = ROOT / "examples" / "guide"
 INDEX = GUIDE / "index.md"
+DEPLOY = ROOT / "examples" / "deploy"
 
 
 def chapters() -> list[Path]:
@@ -31,6 +35,15 @@ def chapters() -> list[Path]:
 def pages() -> list[Path]:
     """Everything that is read: the README, and the guide with its index."""
     return [README, *sorted(GUIDE.glob("*.md"))]
+
+
+def block(page: Path, heading: str, language: str = "sh") -> str:
+    """The first block of `language` below `heading`."""
+    text = page.read_text(encoding="utf-8")
+    section = re.split(rf"^#+ {re.escape(heading)}$", text, flags=re.MULTILINE)[1]
+    found = re.search(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert found, f"no block of {language} below {heading} in {page.name}"
+    return found[1]
 
 
 def table(page: Path, heading: str) -> list[list[str]]:
@@ -69,7 +82,25 @@ def _core() -> str:
     return f"`make count` counts its statements: {statements}."
 
 
-GENERATED = {"limits": _limits, "flags": _flags, "core": _core}
+def _file(name: str, language: str) -> str:
+    return f"```{language}\n{(DEPLOY / name).read_text(encoding='utf-8')}```"
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "limits": _limits,
+    "flags": _flags,
+    "core": _core,
+    "app": partial(_file, "app.py", "python"),
+    "requirements": partial(_file, "requirements.txt", "text"),
+    "dockerfile": partial(_file, "Dockerfile", "dockerfile"),
+    "dockerignore": partial(_file, ".dockerignore", "text"),
+    "kubernetes": partial(_file, "kubernetes.yaml", "yaml"),
+    "socket": partial(_file, "app.socket", "ini"),
+    "service": partial(_file, "app.service", "ini"),
+    "nginx": partial(_file, "nginx.conf", "nginx"),
+    "haproxy": partial(_file, "haproxy.cfg", "haproxy"),
+    "haproxy_tls": partial(_file, "haproxy-tls.cfg", "haproxy"),
+}
 
 
 def with_tables(text: str) -> str:

@@ -136,4 +136,4 @@ def test_yaml_can_be_read(page: Path) -> None:
     for block in re.findall(
         r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     ):
-        assert isinstance(yaml.safe_load(block), dict)
+        assert all(isinstance(each, dict) for each in yaml.safe_load_all(block))
