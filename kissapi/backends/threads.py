@@ -1,8 +1,10 @@
 """Threads: a few worker threads, started when there is work and none is free. The one door to contextvars.
 
-A call goes to an idle thread, else to a new one, else it waits for the first that is free. A call with a
-`Place` waits for the thread of that place, and goes before the calls that may run anywhere. A thread that
-serves streams gets other calls only if all threads do.
+A call goes to an idle thread, else to a new one, else it waits for the first that is free. One thread is
+woken at a time: when it begins, it wakes the next if calls wait. So a few threads do all short calls, one
+after the other, and none waits behind a long one. A call with a `Place` waits for the thread of that place,
+and goes before the calls that may run anywhere. A thread that serves streams gets other calls only if all
+threads do.
 
 concurrent.futures is not used: small Python builds lack it, and its futures cost a lock and a condition each.
 """
@@ -58,6 +60,7 @@ class Threads:
         self._waiting: list[Worker] = []  # that have nothing to do
         self._backlog: deque[tuple[Call, Place]] = deque()
         self._alive = 0
+        self._woken: Worker | None = None  # has been given a call from here, and has not begun it
 
     def submit(self, call: Call, place: Place | None = None) -> None:
         """Run `call`, which raises nothing, as soon as a thread is free; here and now if none can be had.
@@ -68,17 +71,27 @@ class Threads:
             place = Place()
         with self._lock:
             worker = place.worker
-            if worker is None:
-                worker = self._least_loaded()
             if worker is not None:
                 if worker in self._waiting:
                     self._waiting.remove(worker)
                 self._give(worker, call, place)
                 return
+            if self._woken is None and self._wake(call, place):
+                return
             if self._alive:
                 self._backlog.append((call, place))
                 return
         call()
+
+    def _wake(self, call: Call, place: Place) -> bool:
+        """Give `call` to a thread that has nothing to do, or to a new one. False if there is none."""
+        worker = self._woken = self._least_loaded()
+        if worker is None:
+            return False
+        if worker in self._waiting:
+            self._waiting.remove(worker)
+        self._give(worker, call, place)
+        return True
 
     def _give(self, worker: Worker, call: Call, place: Place) -> None:
         place.worker = worker
@@ -107,6 +120,14 @@ class Threads:
         self._alive += 1
         return worker
 
+    def begin(self, worker: Worker) -> None:
+        """`worker` has got a call: if it was woken for that, wake the next for what waits."""
+        if self._woken is worker:
+            with self._lock:
+                self._woken = None
+                if self._backlog and self._wake(*self._backlog[0]):
+                    self._backlog.popleft()
+
     def next_call(self, worker: Worker) -> None:
         """`worker` is done with a call: give it the next, or let it wait."""
         with self._lock:
@@ -130,6 +151,7 @@ class Worker:
     def work(self) -> None:
         while True:
             call = self.calls.get()
+            self._threads.begin(self)
             call()
             del call  # an idle thread keeps nothing of the last request alive
             self._threads.next_call(self)

@@ -255,3 +255,24 @@ def test_a_module_that_another_thread_is_importing_runs_no_loop_here(
     monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
     with pytest.raises(RuntimeError, match="no event loop runs here"):
         awaitables.running_loop()
+
+
+def test_one_thread_is_woken_at_a_time_and_none_waits_behind_a_long_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, late = threading.Thread.start, list[threading.Thread]()
+
+    def start_later(thread: threading.Thread) -> None:
+        late.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_later)
+    threads, together = Threads(limit=10), threading.Barrier(4)
+    for _ in range(3):  # each goes on once all of them run
+        threads.submit(lambda: together.wait(10) and None)
+    assert len(late) == 1, "two calls wait for the thread that is about to begin"
+    monkeypatch.setattr(threading.Thread, "start", start)
+    late[0].start()
+    together.wait(10)
+    done = threading.Event()
+    threads.submit(done.set)
+    assert done.wait(10)
