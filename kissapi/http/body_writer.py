@@ -92,7 +92,7 @@ class BodyWriter:
             pieces = body if hasattr(body, "__anext__") else Pieces(body, self.request)
             try:
                 async for piece in pieces:
-                    if self._put(piece):
+                    if self.put(piece):
                         await self.taken()
             finally:
                 await close(pieces)
@@ -109,15 +109,14 @@ class BodyWriter:
 
     async def send(self, piece: str | bytes | bytearray | memoryview) -> None:
         """Send the next piece, and wait until the client has taken most of what was sent."""
-        if self._put(piece):
+        if self.put(piece):
             await self.taken()
 
-    def put(self, piece: str | bytes | bytearray | memoryview) -> None:
-        """Send the next piece without waiting: only for small pieces that are rare."""
-        self._put(piece)
+    def put(self, piece: str | bytes | bytearray | memoryview) -> bool:
+        """Send the next piece without waiting; True if `taken` is to be awaited before the one after it.
 
-    def _put(self, piece: Any) -> bool:
-        """Send the next piece; True if `taken` is to be awaited before the one after it."""
+        Not to wait then is only for small pieces that are rare.
+        """
         data = piece if type(piece) is bytes else as_bytes(piece)
         self.size += (size := len(data))
         if self.length is not None:

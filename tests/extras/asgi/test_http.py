@@ -15,7 +15,7 @@ from kissapi import Request, Response, Router
 from kissapi.extras.asgi import from_asgi
 from kissapi.extras.testing import Client
 from tests.extras.asgi.app import App
-from tests.wire import parse_answers
+from tests.wire import Wire, parse_answers
 
 
 class Asked:
@@ -339,3 +339,19 @@ def test_what_is_no_app() -> None:
         from_asgi("main:app")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="max_message"):
         from_asgi(App(), max_message=0)
+
+
+def test_pieces_that_come_in_one_turn_go_out_together(parser_class: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1000):
+            await send({"type": "http.response.body", "body": b"x" * 1024, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    wire = Wire(from_asgi(app), parser_class)
+    written: list[bytes] = []
+    wire.transport.write = written.append  # type: ignore[method-assign, assignment]
+    wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").wait(1)
+    ((status, _, body),) = parse_answers(b"".join(written))
+    assert (status, body) == (200, b"x" * 1024 * 1000)
+    assert len(written) < 100

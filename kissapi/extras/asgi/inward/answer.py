@@ -38,8 +38,9 @@ class Dropped:
     def __init__(self) -> None:
         self._size = 0
 
-    def put(self, piece: bytes) -> None:
+    def put(self, piece: bytes) -> bool:
         self._size += len(piece)
+        return True
 
     async def taken(self) -> None:
         if self._size > ENOUGH:
@@ -225,8 +226,8 @@ class Answer(Bell):
 
     async def _send_piece(self, body: bytes) -> None:
         if self._writer is not None:
-            self._put(body)
-            await self._writer.taken()
+            if self._put(body):  # enough has been sent in this turn of the loop
+                await self._writer.taken()
         else:
             self._unsent += body
             if not self.begun:
@@ -239,10 +240,11 @@ class Answer(Bell):
         if self.gone:
             raise ClientGone("the client has left")
 
-    def _put(self, body: bytes) -> None:
+    def _put(self, body: bytes) -> bool:
+        """Send the next piece; True if `taken` is to be awaited before the one after it."""
         assert self._writer is not None
         try:
-            self._writer.put(body)
+            return self._writer.put(body)
         except RuntimeError as error:  # it is more than its Content-Length says
             self.fail(error)
             raise
