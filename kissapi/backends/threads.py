@@ -32,10 +32,11 @@ Call = Callable[[], None]
 class Place:
     """Where the calls of one request run: in the thread that took the first."""
 
-    __slots__ = ("stays", "worker")
+    __slots__ = ("calls", "stays", "worker")
 
     def __init__(self) -> None:
         self.worker: Worker | None = None
+        self.calls: tuple[Call, ...] = ()  # that wait for it to get one
         self.stays = False
 
     def stay(self) -> None:
@@ -58,7 +59,7 @@ class Threads:
         self.limit = limit
         self._lock = threading.Lock()
         self._waiting: list[Worker] = []  # that have nothing to do
-        self._backlog: deque[tuple[Call, Place]] = deque()
+        self._backlog: deque[Place] = deque()  # those whose calls wait
         self._alive = 0
         self._woken: Worker | None = None  # has been given a call from here, and has not begun it
 
@@ -70,35 +71,39 @@ class Threads:
         if place is None:
             place = Place()
         with self._lock:
-            worker = place.worker
-            if worker is not None:
-                if worker in self._waiting:
-                    self._waiting.remove(worker)
-                self._give(worker, call, place)
+            waits = bool(place.calls)
+            place.calls += (call,)
+            if waits:
                 return
-            if self._woken is None and self._wake(call, place):
+            if place.worker is not None:
+                self._give(place.worker, place)
+                return
+            if self._woken is None and self._wake(place):
                 return
             if self._alive:
-                self._backlog.append((call, place))
+                self._backlog.append(place)
                 return
+            place.calls = ()
         call()
 
-    def _wake(self, call: Call, place: Place) -> bool:
-        """Give `call` to a thread that has nothing to do, or to a new one. False if there is none."""
+    def _wake(self, place: Place) -> bool:
+        """Give `place` a thread that has nothing to do, or a new one. False if there is none."""
         worker = self._woken = self._least_loaded()
         if worker is None:
             return False
-        if worker in self._waiting:
-            self._waiting.remove(worker)
-        self._give(worker, call, place)
+        self._give(worker, place)
         return True
 
-    def _give(self, worker: Worker, call: Call, place: Place) -> None:
+    def _give(self, worker: Worker, place: Place) -> None:
+        if worker in self._waiting:
+            self._waiting.remove(worker)
         place.worker = worker
         worker.places.add(place)
         if not place.stays:  # checked last: the thread of its loop may call `leave` at the same time
             worker.places.discard(place)
-        worker.calls.put(call)
+        calls, place.calls = place.calls, ()
+        for call in calls:
+            worker.calls.put(call)
 
     def _least_loaded(self) -> Worker | None:
         """Of the threads that wait the one with the fewest streams; a new one, if there may be, has none."""
@@ -125,7 +130,7 @@ class Threads:
         if self._woken is worker:
             with self._lock:
                 self._woken = None
-                if self._backlog and self._wake(*self._backlog[0]):
+                if self._backlog and self._wake(self._backlog[0]):
                     self._backlog.popleft()
 
     def next_call(self, worker: Worker) -> None:
@@ -134,8 +139,7 @@ class Threads:
             if not worker.calls.empty():
                 return
             if self._backlog:
-                call, place = self._backlog.popleft()
-                self._give(worker, call, place)
+                self._give(worker, self._backlog.popleft())
             else:
                 self._waiting.append(worker)
 

@@ -17,7 +17,7 @@ from kissapi import Fail, Server, to_thread
 from kissapi.backends import awaitables
 from kissapi.backends.loop import Loop
 from kissapi.backends.tasks import CancelledError, Task
-from kissapi.backends.threads import Threads
+from kissapi.backends.threads import Place, Threads
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
@@ -276,3 +276,25 @@ def test_one_thread_is_woken_at_a_time_and_none_waits_behind_a_long_call(
     done = threading.Event()
     threads.submit(done.set)
     assert done.wait(10)
+
+
+def test_two_calls_of_a_place_that_wait_get_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, late = threading.Thread.start, list[threading.Thread]()
+
+    def start_later(thread: threading.Thread) -> None:
+        late.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_later)
+    threads, place, ran = Threads(limit=10), Place(), list[str]()
+    begun, done = threading.Event(), threading.Event()
+    threads.submit(lambda: begun.wait(10) and None)
+    for number in range(2):  # the first thread is about to begin: both wait for another
+        threads.submit(lambda number=number: ran.append(f"{number} {threading.get_ident()}"), place)  # type: ignore[misc]
+    threads.submit(lambda: None)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    late[0].start()
+    threads.submit(done.set, place)
+    assert done.wait(10)
+    begun.set()
+    assert [each.split()[0] for each in ran] == ["0", "1"]
+    assert len({each.split()[1] for each in ran}) == 1
