@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from kissapi import HttpParser, Router, Server
 from kissapi.http.pure import PureHttpParser
+from kissapi.log import Log
 from tests.browser import browser, chromium  # noqa: F401  # fixtures
 from tests.certificates import pems  # noqa: F401  # a fixture
 from tests.peer import close_all
@@ -58,3 +60,20 @@ def serve(backend: str) -> Iterator[Callable[..., Server]]:
             return stack.enter_context(running(make(loop, router, **options)))
 
         yield start
+
+
+@pytest.fixture
+def said() -> Any:
+    """A log for `serve(…, logger=said)`; `said.told()` is all that it has written, and may be asked again.
+
+    `capfd` may not: what is written between its reading and its emptying is lost.
+    """
+    stream = io.StringIO()
+
+    class Said(Log):
+        told = stream.getvalue
+
+        def __init__(self) -> None:
+            super().__init__(stream)
+
+    return Said

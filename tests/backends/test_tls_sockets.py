@@ -267,13 +267,6 @@ run(main())
     assert done.stdout.splitlines()[1] == "False", done.stderr
 
 
-def test_a_context_without_a_certificate_is_told_of(serve: Serve, capfd: pytest.CaptureFixture[str]) -> None:
-    serve(app.router, backend="selectors", ssl=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)).stop()
-    said = ""
-
-    def is_told() -> bool:
-        nonlocal said
-        said += capfd.readouterr().out  # what is read is gone, and the line may come in two pieces
-        return "[WARNING] no client can connect: ssl= has no certificate" in said
-
-    until(is_told)
+def test_a_context_without_a_certificate_is_told_of(serve: Serve, said: Any) -> None:
+    serve(app.router, backend="selectors", ssl=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), logger=said).stop()
+    until(lambda: "[WARNING] no client can connect: ssl= has no certificate" in said.told())

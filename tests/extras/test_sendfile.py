@@ -207,13 +207,11 @@ def stuck(server: Server, public: Path) -> socket.socket:
 
 
 @pytest.mark.usefixtures("by", "endless")
-def test_a_client_that_takes_nothing_is_left(
-    public: Path, serve: Callable[..., Server], capfd: pytest.CaptureFixture[str]
-) -> None:
-    server = serve(static("/", public), write_timeout=0.1, access_log=True)
+def test_a_client_that_takes_nothing_is_left(public: Path, serve: Callable[..., Server], said: Any) -> None:
+    server = serve(static("/", public), write_timeout=0.1, access_log=True, logger=said)
     with stuck(server, public), ExitStack() as stack:
         until(lambda: not open_files(public) and not server.service.connections)  # type: ignore[union-attr]
-        until(lambda: "client takes nothing" in capfd.readouterr().out)
+        until(lambda: "client takes nothing" in said.told())
         # Its descriptors are used again by those who come now: nothing of it may be left in the loop.
         others = [stack.enter_context(client_of(server.port)) for _ in range(5)]
         for _ in range(3):
@@ -236,14 +234,14 @@ def test_a_client_that_takes_little_by_little_is_not(public: Path, serve: Callab
 @pytest.mark.usefixtures("by", "endless")
 @pytest.mark.parametrize("end", ["reset", "closed"])
 def test_a_client_that_leaves_takes_the_file_with_it(
-    public: Path, serve: Callable[..., Server], end: str, capfd: pytest.CaptureFixture[str]
+    public: Path, serve: Callable[..., Server], end: str, said: Any
 ) -> None:
-    server = serve(static("/", public), access_log=True)
+    server = serve(static("/", public), access_log=True, logger=said)
     with stuck(server, public) as client:
         if end == "reset":
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     until(lambda: not open_files(public))
-    until(lambda: "GET /big.bin \u2192 client left" in capfd.readouterr().out)
+    until(lambda: "GET /big.bin \u2192 client left" in said.told())
     with client_of(server.port) as other:
         assert fetch(other, "/text.txt") == TEXT
 
