@@ -48,7 +48,6 @@ class Host(Protocol):
 
     connections: set[Any]  # every `Guest` that is here
     stopping: bool
-    release_transport: Callable[[Any], None]  # called with the transport of a connection that has ended
 
     @property
     def loop(self) -> Any: ...

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from kissapi.backends.tasks import CancelledError, WhichTask
-
 
 async def running_task() -> tuple[Any, type[BaseException]]:
     """The task that awaits this, and what is raised in it when it is cancelled."""
@@ -14,4 +12,6 @@ async def running_task() -> tuple[Any, type[BaseException]]:
     running = getattr(asyncio, "_get_running_loop", None)
     if running is not None and running() is not None:
         return asyncio.current_task(), asyncio.CancelledError
+    from kissapi.backends.tasks import CancelledError, WhichTask
+
     return await WhichTask(), CancelledError

@@ -121,10 +121,18 @@ class TlsHandshake:
             self.below.write(self._records.outgoing.read())
 
     def _begin(self) -> None:
-        """The handshake is done."""
+        """The handshake is done.
+
+        In TLS 1.3 all that is left to be sent are tickets, for connections to come. They wait for the first
+        answer, which spares a write; BoringSSL does the same.
+        """
+        if self._records.ssl_object.version() != "TLSv1.3":
+            self._flush()
         over = TlsTransport(self._service, self._connection, self.below, self._records, self._room)
         self._service.connections.discard(self)
         self.below.set_protocol(over)
         self._connection.connection_made(over)
         # A request may have come behind the handshake; its answer goes out with the last of that.
-        over.data_received(self._records.unread())
+        data = self._records.unread()
+        if data:
+            over.data_received(data)

@@ -5,7 +5,8 @@ Protocol; for the connection above it is a transport, with those of asyncio's Tr
 and selectors have the same TLS. asyncio's own is not used: it takes 256 KiB a connection, and writes to
 standard error what any client can make it write.
 
-No more is encrypted than there is room for below: a large answer waits as it is, not copied. And TLS has an
+What a read is answered goes out in one write, TLS's own end with it if it is the last. No more is encrypted
+than there is room for below: a large answer waits as it is, not copied. And TLS has an
 end of its own (RFC 8446 §6.1): only that one is the end of what the client sends. The mere end of the
 connection, which anything in between can bring about, is a loss.
 """
@@ -36,6 +37,7 @@ class TlsTransport:
         "_connection",
         "_eof",
         "_error",
+        "_held",
         "_input_ended",
         "_mute",
         "_outgoing",
@@ -43,6 +45,7 @@ class TlsTransport:
         "_reading",
         "_records",
         "_room",
+        "_tickets",
         "_turn_due",
         "below",
         "service",
@@ -58,6 +61,8 @@ class TlsTransport:
         self._connection = connection  # or what has taken its place; None once it is lost
         self._records = records
         self._outgoing = records.outgoing
+        self._tickets = records.outgoing.pending  # bytes that may wait: see `TlsHandshake`
+        self._held = False  # a read is handled, behind which goes out what is encrypted
         self._backlog: deque[memoryview] = deque()  # what is not encrypted yet
         self._turn_due = False  # encrypting goes on in the next turn of the loop
         self._room = room  # False while the transport below has enough to send
@@ -85,10 +90,12 @@ class TlsTransport:
             self._fail(error)
             return
         if plain:
+            self._held = True
             self._connection.data_received(plain)
+            self._held = False
         if self._backlog:
             self._push()
-        elif self._outgoing.pending:
+        if self._outgoing.pending > self._tickets:
             self._flush()
         if ended and not self._input_ended:
             self._input_ended = True
@@ -107,7 +114,6 @@ class TlsTransport:
         connection, self._connection = self._connection, None
         self._backlog.clear()
         self.state = CLOSED
-        self.service.release_transport(self.below)
         connection.connection_lost(error or self._error)
 
     def pause_writing(self) -> None:
@@ -141,17 +147,18 @@ class TlsTransport:
         return self.state is CLOSING or self.state is CLOSED
 
     def write(self, data: bytes) -> None:
-        """Encrypt and send `data`, now as far as there is room below."""
+        """Encrypt and send `data`, now as far as there is room below, or at the end of a read."""
         if self.state is not OPEN or self._eof or not data:
             return
-        if self._room and not self._backlog and len(data) <= PIECE:
+        if self._room and not self._backlog and len(data) + self._outgoing.pending <= PIECE:
             try:
                 size = self._records.encrypt(data)
             except ssl.SSLError as error:
                 self._fail(error)
                 return
             if size:
-                self.below.write(self._outgoing.read())
+                if not self._held:
+                    self._send()
                 return
         self._backlog.append(memoryview(data if type(data) is bytes else bytes(data)))
         self._push()
@@ -206,10 +213,14 @@ class TlsTransport:
         self._mute = True
         self._backlog.clear()
 
+    def _send(self) -> None:
+        self._tickets = 0
+        self.below.write(self._outgoing.read())
+
     def _flush(self) -> None:
         """Send what OpenSSL has made."""
         if self._outgoing.pending and not self._mute:
-            self.below.write(self._outgoing.read())
+            self._send()
             if not self._room and self.below.get_write_buffer_size() > MOST:
                 self.abort()
 
@@ -232,7 +243,7 @@ class TlsTransport:
                 backlog[0] = backlog[0][size:]
             else:
                 backlog.popleft()
-            self.below.write(self._outgoing.read())
+            self._send()
         else:
             self._turn_due = True
             self.service.loop.call_soon(self._take_turn)

@@ -8,8 +8,6 @@ IPv6 alone, whatever the system's default: for both, name both. `unix:@app` is a
 namespace, which is no file; a file named @app is `unix:./@app`.
 """
 
-from __future__ import annotations
-
 import os
 from typing import NamedTuple
 

@@ -1,19 +1,24 @@
 """Sockets: binding listening sockets, and a look at what has arrived."""
 
-from __future__ import annotations
-
 import errno
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from kissapi.net.unix_socket import listen_unix
-
-if TYPE_CHECKING:
-    from kissapi.net.address import Address
+from kissapi.net.address import Address
+from kissapi.net.unix_socket import FileId, listen_unix
 
 # A machine may resolve names to addresses that it cannot use: most containers, to those of IPv6.
 _NO_SUCH_FAMILY = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL))
 _PORT = "Server(port=…); the command kissapi takes --port and the variable PORT"
+
+
+class Bound(NamedTuple):
+    """The sockets of one address; `file` is the one of a Unix socket, `inherited` what was handed over."""
+
+    address: Address
+    sockets: list[socket.socket]
+    file: FileId | None
+    inherited: bool = False
 
 
 def listen(address: Address, backlog: int, unix_mode: int | None = None) -> list[socket.socket]:
@@ -53,8 +58,10 @@ def bind(host: str | None, port: int, backlog: int) -> list[socket.socket]:
     Raises `OSError` with a message that says what to do.
     """
     try:
+        # In bytes: text would be encoded as IDNA, whose tables are 0.3 MiB, though it is ASCII.
+        name = host.encode() if host and host.isascii() else host
         found = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+            name or None, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
         )
     except (socket.gaierror, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error

@@ -203,7 +203,7 @@ def curl(server: Server, *arguments: str, given: bytes = b"") -> tuple[bytes, st
 
 def test_curl_gets_two_pages_over_one_connection(serve: Serve) -> None:
     page, said = curl(serve(router), "URL/", "URL/json/x")
-    assert page == b'Hello, world!{"name": "x", "query": {}}'
+    assert page == b'Hello, world!{"name":"x","query":{}}'
     assert re.search("[Rr]e-?using existing", said), said
 
 

@@ -68,3 +68,13 @@ def test_it_never_wakes_early() -> None:
             assert selector.select(seconds) == []
             assert time.monotonic() - start >= seconds
         assert selector.select(-1) == []
+
+
+@pytest.mark.parametrize("by", ["socket", "descriptor"])
+def test_it_knows_what_is_registered(pair: tuple[socket.socket, socket.socket], by: str) -> None:
+    ours, theirs = pair if by == "socket" else (each.fileno() for each in pair)
+    with EpollSelector() as selector:
+        key = selector.register(pair[0], READ, "data")
+        assert selector.get_key(ours) is key
+        with pytest.raises(KeyError):
+            selector.get_key(theirs)

@@ -188,6 +188,18 @@ def test_an_exception_in_a_callback_does_not_end_the_loop() -> None:
     assert sorted(str(error)[-3:] for error in seen) == ["'x'", "'y'", "'z'"]
 
 
+def test_an_exception_in_a_callback_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        running_loop().call_soon(int, "x")
+        await sleep(0)
+        await sleep(0)
+
+    run(main())
+    printed = capfd.readouterr().err
+    assert printed.startswith("Traceback (most recent call last):")
+    assert printed.endswith("ValueError: invalid literal for int() with base 10: 'x'\n")
+
+
 def test_an_idle_loop_sleeps_in_the_kernel(backend: str) -> None:
     async def scenario(on: On) -> None:
         on.loop.call_later(60, print)  # so that there is something to wait for

@@ -12,7 +12,7 @@ import pytest
 from kissapi.http.limits import Limits
 from kissapi.net.certificate import TlsFromFiles
 from tests import app
-from tests.backends.tls_wire import GET, STRANGERS, TlsWire
+from tests.backends.tls_wire import GET, LAST, STRANGERS, TlsWire
 from tests.certificates import TLS_1_2, TLS_1_3, serving, trusting
 from tests.wire import Wire, parse_answers, split
 
@@ -97,6 +97,64 @@ def test_alpn_is_http_1_1(pems: Path, offered: list[str], chosen: str | None) ->
     assert client.tls.selected_alpn_protocol() == chosen
     client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if chosen is None else GET)
     assert parse_answers(client.received)[0][0] == (200 if chosen else 505)
+
+
+@pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["1.2", "1.3"])
+def test_a_session_is_resumed(pems: Path, version: ssl.TLSVersion) -> None:
+    trust = trusting(pems, version)
+    client = TlsWire(app.router, server=serving(pems), client=trust).send(GET)
+    assert client.received.endswith(b"Hello, world!")
+    assert not client.tls.session_reused
+    for _ in range(2):  # in TLS 1.3 a ticket is for one connection, which gives the next one
+        session = client.tls.session
+        client = TlsWire(app.router, server=serving(pems), client=trust, shake=False)
+        client.tls.session = session
+        assert client.shake_hands().send(LAST).received.endswith(b"Hello, world!")
+        assert client.tls.session_reused
+
+
+def test_a_session_of_another_server_is_no_failure(pems: Path) -> None:
+    trust = trusting(pems)
+    first = TlsWire(app.router, server=serving(pems), client=trust).send(GET)
+    assert first.received
+    other = TlsFromFiles(pems / "cert.pem", pems / "key.pem", None, ["http/1.1"]).context
+    client = TlsWire(app.router, server=other, client=trust, shake=False)
+    client.tls.session = first.tls.session
+    assert client.shake_hands().send(GET).received.endswith(b"Hello, world!")
+    assert not client.tls.session_reused
+
+
+def test_tickets_wait_for_the_first_answer(wire: Callable[..., TlsWire]) -> None:
+    client = wire(app.router)
+    client.collect()
+    writes = client.transport.writes
+    client.send(b"GET /sleep/0.1 HTTP/1.1\r\nHost: a\r\n")  # half a request is not answered
+    client.send(b"\r\n")
+    assert client.transport.writes == writes
+    client.wait(1)
+    assert client.transport.writes == writes + 1
+    assert client.received.endswith(b"slept 0.1")
+    assert client.tls.session is not None
+    assert client.tls.session.has_ticket
+
+
+def test_a_client_that_asks_nothing_gets_its_tickets_at_the_end(wire: Callable[..., TlsWire]) -> None:
+    client = wire(app.router).wait(20)
+    assert client.received == b""
+    assert client.ended
+    assert client.tls.session is not None
+    assert client.tls.session.has_ticket
+
+
+@pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["1.2", "1.3"])
+def test_the_last_answer_and_the_end_of_tls_are_one_write(pems: Path, version: ssl.TLSVersion) -> None:
+    client = TlsWire(app.router, server=serving(pems), client=trusting(pems, version))
+    writes = client.transport.writes
+    client.send(LAST)
+    assert client.transport.writes == writes + 1
+    assert client.transport.eof_sent
+    assert client.received.endswith(b"Hello, world!")
+    assert client.ended
 
 
 def test_a_connection_leaves_no_cycle(wire: Callable[..., TlsWire]) -> None:

@@ -71,6 +71,31 @@ def test_a_client_keeps_its_connection_and_gets_it_all(https: Serve, pems: Path)
         client.close()
 
 
+def resumed(port: int, trust: ssl.SSLContext, times: int) -> list[bool | None]:
+    """Whether each of so many clients, one after the other, has resumed the session of the one before it."""
+    found = []
+    session = None
+    for _ in range(times):
+        with connect(port) as plain:
+            client = trust.wrap_socket(plain, server_hostname="localhost", session=session)
+            client.sendall(LAST)
+            begin = client.recv(1)  # with it comes the ticket, in TLS 1.3
+            found.append(client.session_reused)
+            session = client.session
+            assert (begin + read_all(client)).endswith(b"Hello, world!")
+    return found
+
+
+@pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["1.2", "1.3"])
+def test_a_session_is_resumed(https: Serve, pems: Path, version: ssl.TLSVersion) -> None:
+    assert resumed(https(app.router).port, trusting(pems, version), 3) == [False, True, True]
+
+
+def test_a_session_is_resumed_by_every_worker(pems: Path) -> None:
+    with served("selectors", pems, options="workers=2") as server:
+        assert resumed(server.port, trusting(pems), 9) == [False] + [True] * 8
+
+
 def test_curl_takes_it(https: Serve, pems: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
@@ -79,7 +104,7 @@ def test_curl_takes_it(https: Serve, pems: Path) -> None:
     command = ["curl", "-sS", "-v", "--noproxy", "*", "--cacert", pems / "cert.pem", "-4", *urls]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == 'Hello, world!{"id": "7"}0 1 2 '
+    assert done.stdout == 'Hello, world!{"id":"7"}0 1 2 '
     assert done.stderr.count("Re-using existing connection") == 2
     assert "http/1.1" in done.stderr.split("ALPN")[-1]
 
@@ -185,17 +210,17 @@ options = {"backend": backend}
 if backend == "uvloop":
     import uvloop
     options = {"loop_factory": uvloop.new_event_loop}
-server = Server("127.0.0.1", 0, router=router, certfile=certfile, keyfile=keyfile, **options)
+server = Server("127.0.0.1", 0, router=router, certfile=certfile, keyfile=keyfile, **options, OPTIONS)
 server.loop()
 """
 
 
 @contextlib.contextmanager
 def served(
-    backend: str, pems: Path, *python: str | Path, env: dict[str, str] | None = None
+    backend: str, pems: Path, *python: str | Path, env: dict[str, str] | None = None, options: str = ""
 ) -> Iterator[Served]:
     program = pems / "serve.py"
-    program.write_text(SERVE)
+    program.write_text(SERVE.replace("OPTIONS", options))
     command = [*(python or (sys.executable, "-W", "error")), program, backend]
     with Served([*command, pems / "cert.pem", pems / "key.pem"], env=env) as process:
         yield process

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from kissapi.backends import selectors as backend
+from kissapi.backends import transport as backend
 from kissapi.backends.loop import Loop, running
 from kissapi.backends.poll import READ, WRITE
 from kissapi.backends.threads import Threads

@@ -47,7 +47,7 @@ class Item(NamedTuple):
 
 # name: (status, body or None for any, weight)
 PLAIN = {
-    "now": (200, b"%d", 12), "offload": (200, b"%d", 3), "table": (200, b'{"number": %d}', 2),
+    "now": (200, b"%d", 12), "offload": (200, b"%d", 3), "table": (200, b'{"number":%d}', 2),
     "refuses": (403, b"%d", 3), "raises": (500, None, 3), "raiseslate": (500, None, 2),
     "exits": (500, None, 1), "endsitself": (500, None, 1), "cancels": (500, None, 2),
     "cancelsitself": (500, None, 3), "stubborn": (200, b"%d", 3), "tidy": (200, b"%d", 3),

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from kissapi import core
 from kissapi.backends import awaitables
-from kissapi.backends import selectors as backend
+from kissapi.backends import transport as backend
 from kissapi.core import BUSY, CLOSED, CLOSING, IDLE, LEGAL, STREAMING
 from kissapi.core.connection import BATCH
 from kissapi.http.connection import Connection

@@ -1,5 +1,8 @@
 """A bare loop round the module ssl: a handshake, one request, constant bytes, the end. No framework is less.
 
+Its TLS is that of kissapi: ALPN, tickets, sessions that are resumed (wrk does it), TLS's own end. It reads no
+HTTP, has no deadline, and closes without waiting for the client's end, which could cost that its answer.
+
 python tls.py PORT FOLDER, of cert.pem and key.pem
 """
 
