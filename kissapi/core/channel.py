@@ -33,7 +33,7 @@ class Channel:
         self.since = service.clock()
         self.reading = True
         self.writable = True
-        self.waiters: list[Any] = []
+        self.waiters: tuple[Any, ...] = ()
 
     def become(self, state: str) -> None:
         """Change the state. Raises `RuntimeError` if `LEGAL` does not have that transition."""
@@ -69,13 +69,13 @@ class Channel:
         """Wait until the back-pressure ends: the client has taken most of what was sent, or has left."""
         while not self.writable and self.state is not CLOSED:
             waiter = self.service.loop.create_future()
-            self.waiters.append(waiter)
+            self.waiters += (waiter,)
             await waiter
 
     def wake(self) -> None:
         """End every wait in `drained`."""
         waiters = self.waiters
-        self.waiters = []
+        self.waiters = ()
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

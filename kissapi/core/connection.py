@@ -50,7 +50,7 @@ class Connection(Channel):
         super().__init__(service)
         self.close_after = False
         self.eof = False
-        self.on_eof: list[Any] = []
+        self.on_eof: tuple[Any, ...] = ()
         self.pending = b""
         self.parser: Any = None
         self.request: Any = None
@@ -118,7 +118,8 @@ class Connection(Channel):
                 break
         if data and not self.close_after:
             self.buffer(data)
-            service.loop.call_soon(self.resume)
+            if self.state is IDLE:  # else `task_done` resumes
+                service.loop.call_soon(self.resume)
         self.flush(replies)
         if self.since - start > service.slow:
             service.warn_slow(request, self.since - start)
@@ -127,7 +128,7 @@ class Connection(Channel):
 
     def eof_received(self) -> bool:
         self.eof = True
-        for tell in tuple(self.on_eof):
+        for tell in self.on_eof:
             tell()
         if self.state is CLOSING:
             self.transport.close()
@@ -140,7 +141,7 @@ class Connection(Channel):
         self.pending = b""
         self.parser = None
         self.take = None
-        self.on_eof.clear()
+        self.on_eof = ()
         self.wake()
         self.service.remove(self)
         if self.task is not None:
@@ -162,8 +163,7 @@ class Connection(Channel):
 
     def task_done(self, task: Any) -> None:
         """A handler or a sender is done: answer, then resume."""
-        request = self.request
-        self.request = None
+        request, self.request = self.request, None
         self.task = None
         if self.state is CLOSED:
             self.service.unanswered(self, request, task)
@@ -233,7 +233,7 @@ class Connection(Channel):
             self.pending = b""
             if data or self.eof:
                 self.data_received(data)
-            if self.state is IDLE and self.writable and not self.pending:
+            if not self.reading and self.state is IDLE and self.writable and not self.pending:
                 self.resume_reading()
 
     def linger(self) -> None:

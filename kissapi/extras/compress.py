@@ -27,7 +27,8 @@ from kissapi.extras.files.codings import accepted_codings, refuses_identity
 from kissapi.extras.files.conditions import is_among
 from kissapi.http.caching import add_vary
 from kissapi.http.head import WHOLE, declared_length
-from kissapi.http.pieces import as_bytes, close
+from kissapi.http.outbox import as_bytes
+from kissapi.http.pieces import close
 
 if TYPE_CHECKING:
     from kissapi.http.body_writer import BodyWriter

@@ -40,7 +40,7 @@ class BodyReader:
         if connection is not None:
             self._paused = connection.service.clock()  # it may be so already, for an answer before this
             connection.take = self.feed
-            connection.on_eof.append(self.client_ends)
+            connection.on_eof += (self.client_ends,)
 
     @classmethod
     def of_whole(cls, request: Request) -> BodyReader:
@@ -95,8 +95,7 @@ class BodyReader:
         self.ended = True
         self.error = error
         connection = self.connection
-        if self.client_ends in connection.on_eof:
-            connection.on_eof.remove(self.client_ends)
+        connection.forget(self.client_ends)
         if error is None:
             connection.take = None
         else:

@@ -1,7 +1,6 @@
 """BodyWriter: sends an answer with a body that is large, or is made while it is sent.
 
-Back-pressure: no piece is asked for before the client has taken most of those before it. The pieces of one
-turn of the loop go out together, by the `Outbox`. A body that is
+Back-pressure: no piece is asked for before the client has taken most of those before it. A body that is
 longer or shorter than its Content-Length is cut, so that it does not look complete. The encoder makes the
 writer. A body that sends itself (`send_to`: events, files) is given the writer, and reaches the connection
 only by it.
@@ -16,7 +15,7 @@ from kissapi.backends.pieces import Pieces
 from kissapi.core import SENT
 from kissapi.http.head import encode_head
 from kissapi.http.outbox import Outbox
-from kissapi.http.pieces import as_bytes, close
+from kissapi.http.pieces import close
 
 if TYPE_CHECKING:
     from kissapi.http.interfaces import Outlet
@@ -24,36 +23,26 @@ if TYPE_CHECKING:
     from kissapi.http.response import Response
 
 
-class BodyWriter:
+class BodyWriter(Outbox):
     """Sends the body of one answer; `await writer.send(piece)` for each piece of it.
 
     The body of `response` is bytes too many to be copied behind their head, or a sync or async iterator, or
     has `async def send_to(writer)`, which sends it. Framing is seen to here: `length` bytes if that is not
-    None, else chunks (RFC 9112 §7.1), else the end of the connection.
+    None, else chunks (RFC 9112 §7.1), else the end of the connection. The pieces of one turn are one chunk:
+    where a chunk ends says nothing to a client.
     """
 
-    __slots__ = (
-        "_begun",
-        "_chunked",
-        "_connection",
-        "_on_eof",
-        "_on_stop",
-        "_outbox",
-        "length",
-        "request",
-        "response",
-        "size",
-    )
+    __slots__ = ("_begun", "_chunked", "_ended", "_watchers", "length", "request", "response")
 
-    def __init__(self, request: Request, response: Response, length: int | None) -> None:
+    def __init__(self, connection: Outlet, request: Request, response: Response, length: int | None) -> None:
+        super().__init__(connection, float("inf") if length is None else length)
         self.request = request
         self.response = response
         self.length = length
-        self.size = 0  # bytes of the body so far
         self._chunked = length is None and request.http_version != "1.0"
         self._begun = False  # whether the head has been sent
-        self._on_eof: list[Callable[[], object]] = []
-        self._on_stop: list[Callable[[], object]] = []
+        self._ended = False  # whether all of the body has been put
+        self._watchers: tuple[Callable[[], object], ...] = ()
 
     async def run(self, connection: Outlet) -> Any:
         """Send the head and the whole body: a sender, see `kissapi.core.Service.encode`.
@@ -62,12 +51,27 @@ class BodyWriter:
         However this ends, the body is closed. Raises what the body raises, and `RuntimeError` if it is not as
         long as the head said.
         """
-        self._connection: Outlet = connection
-        self._outbox = Outbox(connection)
+        body: Any = self.response.body
         try:
-            await self._send_body(connection)
+            try:  # in one coroutine: another is 264 bytes for each stream, and a step for each piece
+                if isinstance(body, bytes):
+                    self.send_head()
+                    self.count(len(body))
+                    connection.write(body)
+                elif hasattr(body, "send_to"):
+                    await body.send_to(self)
+                else:
+                    if not hasattr(body, "__anext__"):
+                        body = Pieces(body, self.request)
+                    async for piece in body:
+                        if self.put(piece):
+                            await self.taken()
+            finally:
+                self.forget()
+                await close(body)
+            self._end()
         finally:
-            self._outbox.flush()  # once a piece has been sent, what fails is cut, not answered
+            self.flush()  # once a piece has been sent, what fails is cut, not answered
             self.request._sent = self.size
         if connection.take is not None and self.request._reader is not None:
             await self.request._reader.finish()
@@ -76,34 +80,12 @@ class BodyWriter:
             service.answered.append((self.request, self.response.status, self.size, connection.received_at))
         return SENT
 
-    async def _send_body(self, connection: Outlet) -> None:
-        body: Any = self.response.body
-        if isinstance(body, bytes):
-            self.send_head()
-            self.count(len(body))
-            connection.write(body)
-        elif hasattr(body, "send_to"):
-            try:
-                await body.send_to(self)
-            finally:
-                self.forget()
-                await close(body)
-        else:
-            pieces = body if hasattr(body, "__anext__") else Pieces(body, self.request)
-            try:
-                async for piece in pieces:
-                    if self.put(piece):
-                        await self.taken()
-            finally:
-                await close(pieces)
-        self.count(0)
+    def _end(self) -> None:
         if self.length is not None and self.size < self.length:
             raise RuntimeError(f"the body ended after {self.size} of {self.length} bytes")
-        end = b"" if self._begun else self._head()
-        if self._chunked:
-            end += b"0\r\n\r\n"
-        if end:
-            self._outbox.put(end)
+        self._ended = True
+        if self._chunked or not self._begun:
+            self._parts.append(b"")  # so that something is written, though no piece may be left
 
     # Called by a body that sends itself
 
@@ -112,37 +94,10 @@ class BodyWriter:
         if self.put(piece):
             await self.taken()
 
-    def put(self, piece: str | bytes | bytearray | memoryview) -> bool:
-        """Send the next piece without waiting; True if `taken` is to be awaited before the one after it.
-
-        Not to wait then is only for small pieces that are rare.
-        """
-        data = piece if type(piece) is bytes else as_bytes(piece)
-        self.size += (size := len(data))
-        if self.length is not None:
-            self.count(0)
-        if not data:  # as a chunk it would end the body
-            return self._outbox.full()
-        if self._chunked:
-            data = b"%x\r\n%b\r\n" % (size, data)
-        if not self._begun:
-            data = self._head() + data
-        return self._outbox.put(data)
-
     def send_head(self) -> None:
         """Send the head now, if it is not out: for a body whose first piece may be long in coming."""
         if not self._begun:
             self._connection.write(self._head())
-
-    def count(self, size: int) -> None:
-        """Note that `size` more bytes go out. Raises `RuntimeError` if they are more than the head said."""
-        self.size += size
-        if self.length is not None and self.size > self.length:
-            raise RuntimeError(f"the body has more than the {self.length} bytes of its Content-Length")
-
-    async def taken(self) -> None:
-        """Wait until the client has taken most of what was sent."""
-        await self._outbox.taken()
 
     @property
     def writable(self) -> bool:
@@ -161,21 +116,15 @@ class BodyWriter:
 
     def watch(self, on_eof: Callable[[], object], on_stop: Callable[[], object]) -> None:
         """Call `on_eof` when the client sends no more, and `on_stop` when the server is to stop."""
-        self._on_eof.append(on_eof)
-        self._on_stop.append(on_stop)
-        self._connection.on_eof.append(on_eof)
-        self._connection.on_stop.append(on_stop)
+        self._watchers += (on_eof, on_stop)
+        self._connection.on_eof += (on_eof,)
+        self._connection.on_stop += (on_stop,)
 
     def forget(self) -> None:
         """Call nothing any more."""
-        for functions, ours in (
-            (self._connection.on_eof, self._on_eof),
-            (self._connection.on_stop, self._on_stop),
-        ):
-            for function in ours:
-                if function in functions:
-                    functions.remove(function)
-            ours.clear()
+        for function in self._watchers:
+            self._connection.forget(function)
+        self._watchers = ()
 
     def cancel(self) -> None:
         """End the body where it waits."""
@@ -202,6 +151,18 @@ class BodyWriter:
     def give_back(self) -> None:
         """The transport writes again."""
         self._connection.resume_writing()
+
+    def framed(self, parts: list[bytes], size: int) -> list[bytes]:
+        """As the next chunk, if there are chunks; the head before the first, the end behind the last."""
+        if self._chunked:
+            if size:
+                parts.insert(0, b"%x\r\n" % size)
+                parts.append(b"\r\n")
+            if self._ended:
+                parts.append(b"0\r\n\r\n")
+        if not self._begun:
+            parts.insert(0, self._head())
+        return parts
 
     def _head(self) -> bytes:
         connection, service = self._connection, self._connection.service

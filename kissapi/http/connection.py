@@ -62,7 +62,7 @@ class Connection(core.Connection):
         self.abort_reason = ""
         self.link: Link | None = None
         self.notes: Any = None
-        self.on_stop: list[Any] = []
+        self.on_stop: tuple[Any, ...] = ()
         self.peer = peer
         self.sent_until = 0.0
         self.taken_until = 0.0
@@ -157,6 +157,14 @@ class Connection(core.Connection):
         """Whether the client has left, or the server has ended the connection."""
         return self.state is CLOSED or bool(self.transport.is_closing())
 
+    def forget(self, function: Any) -> None:
+        """Call `function` no more when the client sends no more, or the server stops."""
+        for name in ("on_eof", "on_stop"):
+            functions = list(getattr(self, name))
+            if function in functions:
+                functions.remove(function)
+                setattr(self, name, tuple(functions))
+
     def plain_socket(self) -> Any:
         """The client's socket, for a sender that writes to it itself; None if the connection is encrypted."""
         encrypted = self.transport.get_extra_info("sslcontext") is not None
@@ -205,7 +213,7 @@ class Connection(core.Connection):
 
     def drain(self) -> None:
         """The server stops: an idle client may send one more request within `drain_timeout`."""
-        for stop in tuple(self.on_stop):
+        for stop in self.on_stop:
             stop()
         if self.state is IDLE and (self.request is None or not self.parser.begun):
             self.since = self.service.clock()

@@ -16,6 +16,7 @@ from kissapi.core import Fail
 from kissapi.http.body_writer import BodyWriter
 from kissapi.http.grammar import members
 from kissapi.http.head import (
+    BODYLESS,
     JSON_HEAD,
     NUMBERS,
     TEXT_HEAD,
@@ -130,62 +131,68 @@ def _unread(connection: Any, request: Any, result: Any) -> Any:
 
 def _encode_response(connection: Any, request: Any, response: Response, tail: bytes) -> Any:
     try:
-        return _encode(connection, request, response, tail)
+        if type(response) is not Response:
+            if not response._prepared:
+                response.prepare(request)
+            if isinstance(response, Upgrade):
+                return _hand_over(connection, request, response)
+        service, fields, status = connection.service, response._headers, response._status
+        body: Any = response._body
+        if fields is not None and "connection" in fields._values and fields["connection"].lower() == "close":
+            connection.close_after = True
+            tail = service.tail_close
+        if status == 426:  # its field Upgrade counts only with an option of that name (RFC 9110 §7.8)
+            other = b"close" if connection.close_after else b"keep-alive"
+            tail = service.tail[:-2] + b"Connection: Upgrade, " + other + b"\r\n\r\n"
+        if service.has_headers:
+            tail = service.headers.yield_to(response, tail)
+        if status in BODYLESS or request.method == "HEAD":
+            return _encode_bodyless(connection, request, response, tail)
+        if isinstance(body, bytes) and (size := len(body)) <= WHOLE:
+            request._sent = size
+            if service.answered is not None:
+                service.answered.append((request, status, size, connection.received_at))
+            return encode_head(response, tail, size, body=body)
+        length = len(body) if isinstance(body, bytes) else declared_length(response)
+        return BodyWriter(connection, request, response, length).run
     except BaseException:
         close_unsent(connection, request, response.body, connection.context)
         raise
 
 
-def _encode(connection: Any, request: Any, response: Response, tail: bytes) -> Any:
-    service, fields = connection.service, response._headers
-    if fields is not None and "connection" in fields and fields["connection"].lower() == "close":
-        connection.close_after = True
-        tail = service.tail_close
-    if not response._prepared:
-        response.prepare(request)
+def _hand_over(connection: Any, request: Any, response: Upgrade) -> Any:
+    if request._reader is not None:
+        raise RuntimeError("a body that is taken as it comes cannot be told from what follows the upgrade")
+    if response._status != 101 or response._body != b"":
+        raise RuntimeError(
+            f"a hook has changed the status or the body of the upgrade to {response.name}: "
+            "leave a response of status 101 as it is, or raise Fail"
+        )
+    connection.close_after = False  # it was about HTTP: what follows the head is the next protocol's
+    service = connection.service
+    line = b"\r\nConnection: Upgrade\r\nUpgrade: " + response.name.encode("ascii")
+    head = encode_head(response, line + service.headers.yield_to(response, service.tail), None)
+    _note(connection, request, 101, 0)
+    return partial(response.hand_over, request, head)
+
+
+def _encode_bodyless(connection: Any, request: Any, response: Response, tail: bytes) -> bytes:
     body: Any = response._body
     status = response._status
-    if isinstance(response, Upgrade):
-        if request._reader is not None:
-            raise RuntimeError(
-                "a body that is taken as it comes cannot be told from what follows the upgrade"
-            )
-        if status != 101 or body != b"":
-            raise RuntimeError(
-                f"a hook has changed the status or the body of the upgrade to {response.name}: "
-                "leave a response of status 101 as it is, or raise Fail"
-            )
-        connection.close_after = False  # it was about HTTP: what follows the head is the next protocol's
-        line = b"\r\nConnection: Upgrade\r\nUpgrade: " + response.name.encode("ascii")
-        head = encode_head(response, line + service.headers.yield_to(response, service.tail), None)
-        _note(connection, request, 101, 0)
-        return partial(response.hand_over, request, head)
-    if status == 426:  # its field Upgrade counts only with an option of that name (RFC 9110 §7.8)
-        other = b"close" if connection.close_after else b"keep-alive"
-        tail = service.tail[:-2] + b"Connection: Upgrade, " + other + b"\r\n\r\n"
-    if service.has_headers:
-        tail = service.headers.yield_to(response, tail)
-    if is_bodyless(request, status):
-        if isinstance(body, bytes):
-            length = None if status in (204, 304) else 0 if status == 205 else len(body)
-            if request.method == "HEAD" and length == 0:  # a handler may declare it, and make no body
-                length = declared_length(response) or 0
-            data = encode_head(response, tail, length)
-        else:
-            # Framed as GET would be, but where that is forbidden (RFC 9112 §6.1).
-            framed = status not in (204, 304)
-            length = declared_length(response) if framed else None
-            data = encode_head(
-                response, tail, length, framed and length is None and request.http_version != "1.0"
-            )
-            close_unsent(connection, request, body, connection.context)
-        _note(connection, request, status, 0)
-        return data
-    if isinstance(body, bytes) and len(body) <= WHOLE:
-        _note(connection, request, status, len(body))
-        return encode_head(response, tail, len(body), body=body)
-    length = len(body) if isinstance(body, bytes) else declared_length(response)
-    return BodyWriter(request, response, length).run
+    if isinstance(body, bytes):
+        length = None if status in (204, 304) else 0 if status == 205 else len(body)
+        if request.method == "HEAD" and length == 0:  # a handler may declare it, and make no body
+            length = declared_length(response) or 0
+        data = encode_head(response, tail, length)
+    else:
+        # Framed as GET would be, but where that is forbidden (RFC 9112 §6.1).
+        framed = status not in (204, 304)
+        length = declared_length(response) if framed else None
+        chunked = framed and length is None and request.http_version != "1.0"
+        data = encode_head(response, tail, length, chunked)
+        close_unsent(connection, request, body, connection.context)
+    _note(connection, request, status, 0)
+    return data
 
 
 def close_unsent(connection: Any, request: Any, body: Any, context: Any) -> None:

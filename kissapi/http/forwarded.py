@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kissapi.http.authority import ip_address, is_authority, split_port, with_port
 from kissapi.http.grammar import TOKEN
+from kissapi.http.once import once
 from kissapi.http.request import Request
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ class ProxiedRequest(Request):
         """`"https"` if the client speaks TLS, to this server or to a trusted proxy, else `"http"`."""
         return self._origin[1] or super().scheme
 
-    @cached_property
+    @once
     def headers(self) -> Headers:
         """As of any request; Host is what the client has sent, if a trusted proxy tells it."""
         if not self._proxy_fields.isdisjoint(("forwarded", "x-forwarded-host", "x-forwarded-port")):
             self._origin  # noqa: B018  # it sets Host
         return super().headers
 
-    @cached_property
+    @once
     def _origin(self) -> tuple[Client | None, str]:
         """The client, and the scheme if it is told."""
         peer = super().client
@@ -147,7 +147,7 @@ def _read_forwarded(
     headers: Mapping[str, str], fields: frozenset[str], trusted: TrustedProxies, peer: Client | None
 ) -> tuple[Client | None, str, str]:
     """Client, scheme and host: all three from the element that names the client (RFC 7239 §4)."""
-    client, element = peer, dict[str, str]()
+    client, element = peer, {}
     for element in _elements(headers.get("forwarded", "")):
         client = _client(element.get("for", ""))
         if client is None or client[0] not in trusted:

@@ -1,7 +1,8 @@
 """Head: the bytes of a response before its body.
 
-What is the same from answer to answer is made once and kept: the status line with the content type, the name
-of a field as it is sent. The encoder, which knows the connection, gives the end of a head (`tail`).
+Each line begins with the end of the one before it. What is the same from answer to answer is made once and
+kept: the status line with the content type, the name of a field as it is sent. The encoder, which knows the
+connection, gives the end of a head (`tail`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 # The server's own fields (framing and Date): what a handler says of them is not sent, so each goes out once.
 _OWN = frozenset(("connection", "content-length", "content-type", "date", "transfer-encoding"))
 
-STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode() for status in range(100, 600)
-}
+
+def status_line(status: int) -> bytes:
+    """The first line of an answer, without its end."""
+    return f"HTTP/1.1 {status} {REASONS.get(status, '')}".encode()
+
 
 # The usual heads, up to the number that is the length of the body.
 TEXT_HEAD, UTF8_HEAD, JSON_HEAD = (
-    STATUS_LINES[200] + f"Content-Type: {kind}\r\nContent-Length: ".encode()
+    status_line(200) + f"\r\nContent-Type: {kind}\r\nContent-Length: ".encode()
     for kind in ("text/plain", "text/plain; charset=utf-8", "application/json")
 )
 
@@ -37,39 +40,38 @@ def encode_head(
     response: Response, tail: bytes, length: int | None, chunked: bool = False, body: bytes = b""
 ) -> bytes:
     """The head of `response`, with `length` as Content-Length unless it is None, and `body` behind it."""
+    kind, headers, fields = response._usual_type, response._headers, b""
+    if headers is not None:
+        text = ""
+        for name, values in headers._values.items():
+            start = _line_start(name)
+            if start is not None:
+                text += start + start.join(values)
+            elif name == "content-type":
+                kind = ", ".join(values)
+        fields = text.encode("utf-8", "surrogateescape")
+    elif response._given_type is not None:
+        kind = response._given_type
     if chunked:
-        framing = b"Transfer-Encoding: chunked"
-    elif length is not None:
-        framing = b"Content-Length: %d" % length
+        framing, number = b"\r\nTransfer-Encoding: chunked", b""
+    elif length is None:
+        framing = number = b""
     else:
-        framing, tail = b"", tail[2:]  # no line goes before its line end
-    headers = response._headers
-    if headers is None:
-        return b"".join((_beginning(response._status, response.content_type), framing, tail, body))
-    kind = response._usual_type
-    text = ""
-    for name, values in headers.by_name():
-        start = _line_start(name)
-        if start is not None:
-            for value in values:
-                text = f"{text}{start}{value}\r\n"
-        elif name == "content-type":
-            kind = ", ".join(values)
-    fields = text.encode("utf-8", "surrogateescape")
-    return b"".join((_beginning(response._status, kind), fields, framing, tail, body))
+        framing, number = b"\r\nContent-Length: ", NUMBERS[length] if length < 1024 else b"%d" % length
+    return b"".join((_beginning(response._status, kind), fields, framing, number, tail, body))
 
 
 @lru_cache(1024)
 def _line_start(name: str) -> str | None:
-    return None if name in _OWN else f"{name.title()}: "
+    return None if name in _OWN else f"\r\n{name.title()}: "
 
 
 @lru_cache(256)
 def _beginning(status: int, kind: str | None) -> bytes:
     """The status line, and the line of the content type."""
     if kind is None or status == 204:
-        return STATUS_LINES[status]
-    return STATUS_LINES[status] + f"Content-Type: {kind}\r\n".encode("utf-8", "surrogateescape")
+        return status_line(status)
+    return status_line(status) + f"\r\nContent-Type: {kind}".encode("utf-8", "surrogateescape")
 
 
 def is_bodyless(request: Any, status: int) -> bool:

@@ -54,29 +54,34 @@ class Headers(MutableMapping[str, str]):
     __slots__ = ("_values",)
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        self._values: dict[str, list[str]] = {}
-        if not items:
-            return  # to ask for its type would take longer than all the rest
+        values: dict[str, list[str]] = {}
+        self._values = values
         pairs: Iterable[tuple[str, str]]
         if type(items) is dict:  # isinstance of an abstract class takes as long as to check a field
             pairs = items.items()
+        elif not items:
+            return
         elif isinstance(items, Headers):
             pairs = items.lines()  # one by one: joined with commas, cookies could not be told apart again
         else:
             pairs = items.items() if isinstance(items, Mapping) else items
         for name, value in pairs:
             key = _checked_name(name)
-            text = checked_value(key, value)
-            if key in self._values:
-                self._values[key].append(text)
+            if type(value) is str and value.isascii() and value.isprintable() and key not in _REFERENCES:
+                text = value.strip(" ")  # as `checked_value` has it, and nearly all are
             else:
-                self._values[key] = [text]
+                text = checked_value(key, value)
+            if key in values:
+                values[key].append(text)
+            else:
+                values[key] = [text]
 
     @classmethod
     def from_wire(cls, head: bytes) -> Self:
         """The fields of a head that a parser has checked; see `decode_fields`."""
         headers = cls.__new__(cls)
-        headers._values = values = dict[str, list[str]]()
+        values: dict[str, list[str]] = {}  # not `dict[str, list[str]]()`, which takes as long as two fields
+        headers._values = values
         for line in decode_fields(head[:-4]).split("\r\n")[1:]:
             name, _, value = line.partition(":")
             values.setdefault(name.lower(), []).append(value.strip(" \t"))
@@ -153,10 +158,6 @@ class Headers(MutableMapping[str, str]):
         headers._values = {name: values.copy() for name, values in self._values.items()}
         return headers
 
-    def by_name(self) -> Iterable[tuple[str, list[str]]]:
-        """Each name with its values."""
-        return self._values.items()
-
     def lines(self) -> Iterator[tuple[str, str]]:
         """One (name, value) for every line on the wire."""
         for name, values in self._values.items():
@@ -177,7 +178,7 @@ class RequestHeaders(Headers):
 
     def __getitem__(self, name: str) -> str:
         try:
-            return super().__getitem__(name)
+            return Headers.__getitem__(self, name)
         except KeyError:
             raise Missing(400, f"there is no header {name!r}") from None
 

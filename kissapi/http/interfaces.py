@@ -48,8 +48,8 @@ class Outlet(Protocol):
     take: Any  # None if the body of the request has come to its end
     eof: bool  # whether the client sends no more
     writable: bool  # False under back-pressure
-    on_eof: list[Callable[[], object]]
-    on_stop: list[Callable[[], object]]
+    on_eof: tuple[Callable[[], object], ...]
+    on_stop: tuple[Callable[[], object], ...]
     received_at: float
     task: Any  # the sender, at work
 
@@ -60,6 +60,9 @@ class Outlet(Protocol):
     @property
     def gone(self) -> bool:
         """Whether the client has left, or the server has ended the connection."""
+
+    def forget(self, function: Callable[[], object]) -> None:
+        """Call `function` no more: it is in `on_eof`, in `on_stop` or in neither."""
 
     def write(self, data: bytes) -> None:
         """Send the next bytes of the answer."""

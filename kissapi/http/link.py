@@ -169,7 +169,7 @@ class Link:
         """The client has connected. Raises what `connected` raises."""
         self._connection = connection
         self.client = client
-        connection.on_stop.append(self._tell_of_stop)
+        connection.on_stop += (self._tell_of_stop,)
         connection.service.context.copy().run(self.connected)
         self._begun = True
 

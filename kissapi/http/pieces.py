@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.pieces import Pieces
 from kissapi.core import SENT
-from kissapi.http.outbox import Outbox
+from kissapi.http.outbox import Outbox, as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 def is_stream(result: Any) -> bool:
     """Whether `result` gives its pieces one by one, sync or async."""
     return hasattr(result, "__anext__") or hasattr(result, "__next__")
-
-
-def as_bytes(piece: Any) -> bytes:
-    """The bytes of a piece; text is UTF-8. Raises `TypeError` for what has none: a number, a list."""
-    return piece.encode() if isinstance(piece, str) else bytes(memoryview(piece))
 
 
 def pieces_of(request: Any, body: Any) -> Any:
@@ -61,20 +56,18 @@ async def send_pieces(request: Any, status: int, pieces: Any, connection: Outlet
     No piece is asked for before the client has taken most of those before it. However this ends, `pieces` is
     closed.
     """
-    size = 0
     outbox = Outbox(connection)
     try:
         async for data in pieces:
-            size += len(data)
-            if outbox.put(data) if data else outbox.full():
+            if outbox.put(data):
                 await outbox.taken()
     finally:
         outbox.flush()
-        request._sent = size
+        request._sent = outbox.size
         await close(pieces)
     service = connection.service
     if service.answered is not None:
-        service.answered.append((request, status, size, connection.received_at))
+        service.answered.append((request, status, outbox.size, connection.received_at))
     return SENT
 
 

@@ -7,7 +7,6 @@ a body that comes piece by piece is a `Body`, so that this module knows no conne
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import cached_property
 from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from kissapi.http.headers import Headers, RequestHeaders
 from kissapi.http.hints import Hints
 from kissapi.http.limits import Limits
 from kissapi.http.link import OfLink
+from kissapi.http.once import once
 from kissapi.http.urls import Urls
 
 if TYPE_CHECKING:
@@ -91,12 +91,12 @@ class Request(Urls, Hints):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.path}>"
 
-    @cached_property
+    @once
     def params(self) -> dict[str, Any]:
         """The parameters of the path, decoded and converted; set when the route is found."""
         return {}
 
-    @cached_property
+    @once
     def headers(self) -> Headers:
         """The header fields: lower-case names, looked up in any case; see `Headers`.
 
@@ -110,12 +110,14 @@ class Request(Urls, Hints):
     def _limits(self) -> type[Limits] | Limits:
         return self._connection.service.limits if self._connection is not None else Limits
 
-    @cached_property
+    @once
     def query_all(self) -> Query[list[str]]:
         """All values of each query parameter. Raises `Fail(400)` for too many, or what is not UTF-8."""
-        return Query(uri.decode_query(self.query_string, self._limits.max_query) if self.query_string else ())
+        if not self.query_string:
+            return Query()
+        return Query(uri.decode_query(self.query_string, self._limits.max_query))
 
-    @cached_property
+    @once
     def query(self) -> Query[str]:
         """The first value of each query parameter, blank ones too: `/?a&b=2` → `{"a": "", "b": "2"}`.
 
@@ -123,7 +125,12 @@ class Request(Urls, Hints):
 
             page = req.query.get("page", 1, int)  # 1 if it is missing, 400 if it is no number
         """
-        return Query({name: values[0] for name, values in self.query_all.items()})
+        values: Query[str] = Query()
+        if self.query_string:
+            for name, value in uri.pairs(self.query_string, self._limits.max_query):
+                if name not in values:
+                    values[name] = value
+        return values
 
     @property
     def text(self) -> str:
@@ -178,7 +185,7 @@ class Request(Urls, Hints):
             raise RuntimeError("this request did not come over a connection: no answer will be sent")
         self._connection.after(self, function, None)
 
-    @cached_property
+    @once
     def json(self) -> Any:
         """The value of the JSON body. Raises `Fail(400)`, which says why, if it is none; see `from_json`.
 
@@ -187,7 +194,7 @@ class Request(Urls, Hints):
         library = self._connection.service.json if self._connection is not None else None
         return of_json((json_codec.from_json if library is None else library.decode)(self.body))
 
-    @cached_property
+    @once
     def _fields(self) -> Fields:
         from kissapi.http.forms import read_form
 
@@ -203,7 +210,7 @@ class Request(Urls, Hints):
         """All files of each field of a form: `<input type=file multiple>` sends several."""
         return self._fields.files
 
-    @cached_property
+    @once
     def form(self) -> Form[str]:
         """The first value of each field of a form, urlencoded or multipart; its files are in `files`.
 
@@ -214,7 +221,7 @@ class Request(Urls, Hints):
         """
         return Form({name: values[0] for name, values in self.form_all.items()})
 
-    @cached_property
+    @once
     def files(self) -> Files[File]:
         """The first file of each field of a multipart form; one that is missing, or empty, answers 400.
 
@@ -236,7 +243,7 @@ class Request(Urls, Hints):
 
         return read_parts(self.headers.get("content-type"), self.stream(), self._limits)
 
-    @cached_property
+    @once
     def cookies(self) -> Cookies:
         """The cookies the client sent (RFC 6265 §5.4); of two with one name the first counts.
 
@@ -263,7 +270,7 @@ class Request(Urls, Hints):
         secure = self._connection and self._connection.transport.get_extra_info("sslcontext")
         return "https" if secure else "http"
 
-    @cached_property
+    @once
     def state(self) -> SimpleNamespace:
         """A place for what hooks want to hand to the handler: `req.state.user = user`."""
         return SimpleNamespace()

@@ -51,7 +51,7 @@ class Response(core.Response):
     ) -> None:
         self._headers: Headers | None = Headers(headers) if headers else None  # made when it is asked for
         self._body: Any
-        self._body, self._usual_type = self.convert(body)
+        self._body, self._usual_type = _converted(body)
         # Its setter is a call of a Python function: what is usual does without.
         if type(status) is int and 200 <= status <= 599:
             self._status = status
@@ -73,21 +73,25 @@ class Response(core.Response):
     def status(self, status: int) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
             raise ValueError(f"status must be a number from 200 to 599, not {status!r}")
-        self._status = status
+        self._status = int(status)  # an Enum of int is shown by its name
 
     @property
     def headers(self) -> Headers:
         """The fields, but for those that are the server's own (framing and Date)."""
         if self._headers is None:
-            self._headers = Headers()
-            if self._given_type is not None:
-                self._headers["content-type"] = self._given_type
+            self._headers = self._make_headers()
         return self._headers
 
     @headers.setter
     def headers(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] | None) -> None:
-        self._headers = Headers(fields) if fields else None
+        self._headers = Headers(fields or ())
         self._given_type = None
+
+    def _make_headers(self) -> Headers:
+        headers = Headers()
+        if self._given_type is not None:
+            headers["content-type"] = self._given_type
+        return headers
 
     @property
     def body(self) -> bytes | Iterator[Any] | AsyncIterator[Any]:
@@ -97,7 +101,7 @@ class Response(core.Response):
 
     @body.setter
     def body(self, result: Any) -> None:
-        self._body, self._usual_type = self.convert(result)
+        self._body, self._usual_type = _converted(result)
 
     @classmethod
     def of(cls, result: Any) -> Self:
@@ -133,32 +137,6 @@ class Response(core.Response):
         copy._headers = None if self._headers is None else self._headers.copy()
         copy._given_type = self._given_type
         return copy
-
-    @classmethod
-    def convert(cls, result: Any) -> tuple[Any, str | None]:
-        """(body, content type) of a result; the body is bytes, or a stream that gives them piece by piece."""
-        if type(result) is dict or type(result) is list:  # the usual ones do not wait for what is rare
-            return cls.to_json(result), "application/json"
-        if isinstance(result, str):
-            return result.encode(), "text/plain" if result.isascii() else "text/plain; charset=utf-8"
-        if isinstance(result, (bytes, bytearray, memoryview)):
-            return bytes(result), "text/plain"
-        if result is None:
-            return b"", None
-        if isinstance(result, (Iterator, AsyncIterator)) or hasattr(result, "send_to"):
-            return result, "text/plain; charset=utf-8"  # pieces that are text are sent as UTF-8
-        return cls.to_json(result), "application/json"
-
-    @classmethod
-    def to_json(cls, value: Any) -> bytes:
-        """`value` in JSON. Raises `TypeError` or `ValueError` for what JSON cannot express."""
-        try:
-            return to_json(value)
-        except TypeError as error:
-            raise TypeError(
-                "a handler may return str, bytes, None, a generator, a Response or what JSON can say; "
-                f"{error}"
-            ) from None
 
     @property
     def content_type(self) -> str | None:
@@ -240,6 +218,31 @@ class Response(core.Response):
             same_site=same_site,
             partitioned=partitioned,
         )
+
+
+def _converted(result: Any) -> tuple[Any, str | None]:
+    """(body, content type) of a result; the body is bytes, or a stream that gives them piece by piece."""
+    if isinstance(result, str):
+        return result.encode(), "text/plain" if result.isascii() else "text/plain; charset=utf-8"
+    if type(result) is dict or type(result) is list:  # the usual ones do not wait for what is rare
+        return _json_of(result), "application/json"
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return bytes(result), "text/plain"
+    if result is None:
+        return b"", None
+    if isinstance(result, (Iterator, AsyncIterator)) or hasattr(result, "send_to"):
+        return result, "text/plain; charset=utf-8"  # pieces that are text are sent as UTF-8
+    return _json_of(result), "application/json"
+
+
+def _json_of(value: Any) -> bytes:
+    """`value` in JSON. Raises `TypeError` or `ValueError` for what JSON cannot express."""
+    try:
+        return to_json(value)
+    except TypeError as error:
+        raise TypeError(
+            f"a handler may return str, bytes, None, a generator, a Response or what JSON can say; {error}"
+        ) from None
 
 
 def _of_tuple(result: tuple[Any, ...]) -> str:

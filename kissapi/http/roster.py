@@ -75,8 +75,6 @@ class Roster(core.Service):
         # Called with a client that has connected, where the protocol speaks first or has links.
         self.welcome: Callable[[Any], None] | None = None
         self.on_closed: Callable[[], None] = _nothing  # called when a connection has ended
-        # What a backend does with the transport of a connection that has ended.
-        self.release_transport: Callable[[Any], None] = _no_transport
         timeouts = (
             limits.handshake_timeout,
             limits.head_timeout,
@@ -122,7 +120,6 @@ class Roster(core.Service):
 
     def remove(self, connection: Any) -> None:
         self.connections.discard(connection)
-        self.release_transport(connection.transport)
         self.on_closed()
 
     def count(self) -> int:
@@ -208,8 +205,4 @@ def _task_of(spawn: Callable[..., Any], work: Any, context: Any = None) -> Any:
 
 
 def _nothing() -> None:
-    pass
-
-
-def _no_transport(transport: Any) -> None:
     pass

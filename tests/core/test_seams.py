@@ -166,7 +166,7 @@ def test_the_end_of_what_comes_is_told_at_once(state: str) -> None:
 
     async def slow(request: Request) -> Any:
         async def send(connection: Connection) -> Any:
-            connection.on_eof.append(lambda: told.append(connection.state))
+            connection.on_eof += (lambda: told.append(connection.state),)
             if state is STREAMING:
                 connection.write(b"x")
             await lines.loop.create_future()

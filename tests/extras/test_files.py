@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from kissapi.extras.files import file, static
 from kissapi.extras.files.media_types import type_of
 from kissapi.extras.files.sendfile import OpenFile
 from kissapi.http.dates import read_date
+from kissapi.http.server_headers import ServerHeaders
 from tests.extras.public import DATE, MOMENT, SECRET, TEXT, answering, compressed, open_files
 from tests.wire import Wire, fetch, parse_answers
 
@@ -77,6 +79,60 @@ def test_cache_control_is_sent_with_what_may_be_kept(public: Path) -> None:
     for field in ("Range: bytes=100-", 'If-Match: "x"'):
         assert "cache-control" not in fetch(router, "/text.txt", field)[1]
     assert "cache-control" not in fetch(router, "/nowhere")[1]
+
+
+@pytest.mark.parametrize(
+    "server", [None, ServerHeaders({"Accept-Ranges": "none", "X-Frame-Options": "DENY"})]
+)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("field", ["X: y", "Range: bytes=1-2", "If-None-Match: *", "Connection: close"])
+def test_a_head_that_is_made_already_is_that_of_any_response(
+    public: Path, method: str, field: str, version: str, server: ServerHeaders | None, parser_class: Any
+) -> None:
+    def answer(look: bool) -> bytes:
+        router = static("/", public, cache_control="no-cache")
+
+        @router.after
+        async def after(req: Request, result: Response) -> None:
+            assert not look or result.headers["etag"]
+
+        wire = Wire(router, parser_class, headers=server)
+        wire.send(f"{method} /text.txt HTTP/{version}\r\nHost: a\r\n{field}\r\n\r\n".encode())
+        return re.sub(rb"Date: [^\r]*", b"", wire.received)  # a second may have passed
+
+    assert answer(look=False) == answer(look=True)
+
+
+def test_fields_that_a_hook_takes_away_are_gone(public: Path) -> None:
+    router = static("/", public)
+
+    @router.after
+    async def after(req: Request, result: Response) -> None:
+        result.headers = {}
+
+    assert "etag" not in fetch(router, "/text.txt")[1]
+
+
+@pytest.mark.parametrize("change", [{"status": 404}, {"body": "other"}, {}])
+def test_what_is_not_the_usual_answer_has_all_fields_of_its_file(
+    public: Path, change: dict[str, Any], parser_class: Any
+) -> None:
+    router = Router()
+
+    @router.get("/x")
+    @router.post("/x")
+    def handler(req: Request) -> Response:
+        response = file(public / "text.txt", download="a.txt", cache_control="no-store")
+        for name, value in change.items():
+            setattr(response, name, value)
+        return response
+
+    status, fields, body = fetch(router, "/x", method="GET" if change else "POST", parser_class=parser_class)
+    assert (status, body) == (change.get("status", 200), change.get("body", TEXT.decode()).encode())
+    assert {"etag", "last-modified", "accept-ranges"} <= fields.keys()
+    assert fields["cache-control"] == "no-store"
+    assert "a.txt" in fields["content-disposition"]
 
 
 # Folders

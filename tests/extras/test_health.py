@@ -91,7 +91,7 @@ def test_not_ready_while_it_stops(kind: str) -> None:
         until(lambda: service is not None and service.stopping)
         answer = ask(probe, get % b"-/ready")
         assert answer.startswith(b"HTTP/1.1 503")
-        assert b'{"status": "stopping"}' in answer
+        assert b'{"status":"stopping"}' in answer
         assert b"Connection: close" in answer
         go_on.set()
 

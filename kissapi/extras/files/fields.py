@@ -1,6 +1,7 @@
 """Fields: the header fields that describe a file (RFC 9110 §8): type, ETag, Last-Modified, and the rest.
 
-They are made from facts alone, checked once, and cached: the same file gets the same fields at no cost.
+They are made from facts alone, checked once, and cached with the head of a whole answer: the same file gets
+the same at no cost. The facts are those of the file that is open, so no answer is ever out of date.
 """
 
 from __future__ import annotations
@@ -8,12 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from kissapi.http.dates import http_date
-from kissapi.http.headers import Headers
+from kissapi.http.head import encode_head
+from kissapi.http.response import Response
 
 # The characters that filename* may have as they are (RFC 8187 §3.2.1).
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+-.^_`|~")
+
+
+class FileFields(NamedTuple):
+    """The fields of a file, and the head of the answer that is all of it, up to what the connection adds."""
+
+    fields: Mapping[str, str]
+    head: bytes
 
 
 @lru_cache(1024)
@@ -25,7 +35,7 @@ def file_fields(
     varies: bool,
     cache_control: str | None,
     download: str | None = None,
-) -> Mapping[str, str]:
+) -> FileFields:
     """The fields of a file of the type `kind`. Raises `ValueError` for a text that no field may have.
 
     `coding` is its Content-Encoding; `varies` says that another client may get it in another coding.
@@ -46,7 +56,8 @@ def file_fields(
         fields["cache-control"] = cache_control
     if download is not None:
         fields["content-disposition"] = _disposition(download)
-    return dict(Headers(fields))
+    response = Response(b"", 200, fields)
+    return FileFields(dict(response.headers), encode_head(response, b"", size))
 
 
 def _disposition(name: str) -> str:

@@ -50,6 +50,13 @@ class Folder:
         except (OSError, ValueError) as error:
             raise refusal(error) from None
 
+    def may_have(self, names: Sequence[str]) -> bool:
+        """Whether it is worth while to open these: to look takes a tenth of the time to fail to open them.
+
+        It says nothing of what they are, or where they lead.
+        """
+        return os.access("/".join((self.root, *names)), os.F_OK)
+
     def _descriptor(self, names: Sequence[str]) -> int:
         if _STEPS:
             try:

@@ -7,12 +7,11 @@ file is closed whatever happens. `file` opens one by its path; `static` makes it
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kissapi.core import Fail
 from kissapi.extras.files.conditions import FIELDS, OF_A_BODY, failed, wanted_range
-from kissapi.extras.files.fields import file_fields
+from kissapi.extras.files.fields import FileFields, file_fields
 from kissapi.extras.files.folder import FLAGS, refusal
 from kissapi.extras.files.media_types import type_of
 from kissapi.extras.files.sendfile import OpenFile
@@ -27,16 +26,45 @@ if TYPE_CHECKING:
 class FileResponse(Response):
     """The answer that `file` and `static` give. It answers one request, for it closes its file."""
 
-    __slots__ = ("_file",)
+    __slots__ = ("_file", "_known")
 
-    def __init__(self, opened: OpenFile, fields: Mapping[str, str]) -> None:
+    def __init__(self, opened: OpenFile, known: FileFields) -> None:
         # The same as `Response.__init__`, without the checks: `file_fields` has made them, and they take
         # longer than to open the file.
         self._status = 200
-        self._headers = Headers.of(fields)
+        self._headers = None  # made when they are asked for
         self._body = opened  # a body that sends itself
-        self._usual_type = self._given_type = None
+        self._usual_type = None
+        self._given_type = known.fields["content-type"]
         self._file: OpenFile | None = opened
+        self._known = known
+
+    def _make_headers(self) -> Headers:
+        return Headers.of(self._known.fields)
+
+    def encode_answer(self, connection: Any, request: Request, tail: bytes) -> Any:
+        """The bytes of the usual answer, all of a small file; this response if it is another one.
+
+        All that is as it was made has a head that is made already.
+        """
+        opened, service = self._file, connection.service
+        if (
+            opened is None
+            or opened is not self._body
+            or self._headers is not None
+            or self._status != 200
+            or opened.size > WHOLE
+            or request.method != "GET"
+            or service.has_headers
+            or not FIELDS.isdisjoint(request.headers)
+        ):
+            return self
+        self._file = None
+        body = opened.read()
+        request._sent = opened.size
+        if service.answered is not None:
+            service.answered.append((request, 200, opened.size, connection.received_at))
+        return b"".join((self._known.head, tail, body))
 
     def prepare(self, request: Request) -> None:
         """Choose what `request` gets: the file, a part of it, or nothing new (304).
@@ -46,6 +74,7 @@ class FileResponse(Response):
         opened, self._file = self._file, None
         if opened is None:
             raise RuntimeError("this file has been sent: file() answers one request, call it in the handler")
+        self._headers = self.headers  # the head that is made already will not do
         body: object = self._body
         if body is not opened:  # a hook has replaced it
             opened.close()
@@ -125,5 +154,5 @@ def file(
     except (OSError, ValueError) as error:
         raise refusal(error) from None
     kind = content_type or type_of(path)
-    fields = file_fields(kind, opened.mtime_ns, opened.size, None, False, cache_control, download)
-    return FileResponse(opened, fields)
+    known = file_fields(kind, opened.mtime_ns, opened.size, None, False, cache_control, download)
+    return FileResponse(opened, known)

@@ -74,8 +74,8 @@ def static(
         varies = precompressed and not is_compact(kind)
         if varies and "accept-encoding" in req.headers:
             opened, coding = _compressed(below, names, opened, req.headers["accept-encoding"])
-        fields = file_fields(kind, opened.mtime_ns, opened.size, coding, varies, cache_control)
-        return FileResponse(opened, fields)
+        known = file_fields(kind, opened.mtime_ns, opened.size, coding, varies, cache_control)
+        return FileResponse(opened, known)
 
     router = Router()
     prefix = prefix.strip("/")
@@ -107,8 +107,11 @@ def _compressed(
     """The file in the coding that the client prefers, and that coding; else `opened`, and None."""
     *above, name = names
     for coding in accepted_codings(accepted):
+        beside = [*above, name + CODINGS[coding]]
+        if not folder.may_have(beside):
+            continue
         try:
-            sibling = folder.open([*above, name + CODINGS[coding]])
+            sibling = folder.open(beside)
         except (Fail, IsADirectoryError):
             continue
         # In whole seconds: tools that copy the original's time drop the rest. An older one is outdated.

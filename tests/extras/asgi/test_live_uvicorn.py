@@ -95,7 +95,7 @@ def test_requests(place: str) -> None:
         assert client.head("/").headers["content-length"] == "5"
         assert client.options("/").headers["allow"] == "GET, HEAD, OPTIONS"
         assert client.get("/numbers").text == "123"
-        assert client.get("/events").text == 'id: 1\ndata: one\n\ndata: {"two": 2}\n\n'
+        assert client.get("/events").text == 'id: 1\ndata: one\n\ndata: {"two":2}\n\n'
         assert client.get("/file/large.bin").content == b"0123456789" * 30_000
         assert client.post("/small", content=b"12345").status_code == 413
         assert client.post("/large", content=b"x" * 3_000_000).text == "3000000"

@@ -32,8 +32,8 @@ def test_a_whole_answer_is_two_messages() -> None:
 
     with Driver(to_asgi(router)) as driver:
         start = {"type": "http.response.start", "status": 200}
-        fields = [(b"content-type", b"application/json"), (b"content-length", b"8")]
-        body = {"type": "http.response.body", "body": b'{"a": 1}'}
+        fields = [(b"content-type", b"application/json"), (b"content-length", b"7")]
+        body = {"type": "http.response.body", "body": b'{"a":1}'}
         assert driver.ask("GET", "/").messages == [{**start, "headers": fields}, body]
 
 

@@ -52,7 +52,7 @@ def test_urls_have_the_place_where_the_app_is_mounted() -> None:
 
     with Driver(to_asgi(router)) as driver:
         answer = driver.ask("GET", "/api/x?q=1", root_path="/api", scheme="https")
-        assert answer.body == (b'["https://localhost/api/x?q=1", "/api/x?a=1", "https://localhost"]')
+        assert answer.body == (b'["https://localhost/api/x?q=1","/api/x?a=1","https://localhost"]')
 
 
 def test_a_body_over_http_2_needs_no_length() -> None:
@@ -66,7 +66,7 @@ def test_a_body_over_http_2_needs_no_length() -> None:
         return await driver.call(driver.http("POST", "/", http_version="2"), [b"ab", b"c"])
 
     with Driver(to_asgi(router)) as driver:
-        assert driver.run(main(driver)).body == b'["2", "abc"]'
+        assert driver.run(main(driver)).body == b'["2","abc"]'
 
 
 def test_handlers_see_the_context_of_middleware_and_of_the_start() -> None:
@@ -93,7 +93,7 @@ def test_handlers_see_the_context_of_middleware_and_of_the_start() -> None:
             assert (span.get(), pool.get()) == ("span", "none")
 
     with Driver(traced) as driver:
-        assert driver.ask("GET", "/").body == b'["changed", "pool"]'
+        assert driver.ask("GET", "/").body == b'["changed","pool"]'
 
 
 def test_the_settings_of_a_server() -> None:

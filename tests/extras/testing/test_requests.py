@@ -38,7 +38,7 @@ def test_every_method_has_its_function(client: Client, method: str) -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "body"),
     [
-        ({"json": {"a": [1, None]}}, "application/json", b'{"a": [1, null]}'),
+        ({"json": {"a": [1, None]}}, "application/json", b'{"a":[1,null]}'),
         ({"json": []}, "application/json", b"[]"),
         ({"form": {"a": "1 & 2", "b": "é"}}, "application/x-www-form-urlencoded", b"a=1+%26+2&b=%C3%A9"),
         ({"json": None}, "application/json", b"null"),

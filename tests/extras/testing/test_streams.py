@@ -53,9 +53,13 @@ def test_a_client_that_does_not_read_is_waited_for(client: Client) -> None:
         assert 60 < sent < 140  # 64 KiB that were read with the head, and 64 KiB on their way
         client.wait(10)
         assert len(told) == sent
-        for _, piece in zip(range(200), answer, strict=False):
-            assert len(piece) == 1024
-        assert len(told) > 200
+        size = 0
+        for piece in answer:
+            assert piece == b"x" * len(piece)
+            size += len(piece)
+            if size >= 200 * 1024:
+                break
+        assert len(told) >= 200
 
 
 def test_an_answer_of_a_plain_generator(client: Client) -> None:

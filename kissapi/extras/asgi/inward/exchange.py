@@ -101,12 +101,11 @@ class Exchange(Answer):
         # A client that sends no more has mostly left. One that has not still gets what is sent.
         while not (self.complete or self.failed or self.gone or connection.eof):
             connection.service.loop.call_soon(self._read_on)  # a pipelined request may be about to pause it
-            connection.on_eof.append(self.changed)
+            connection.on_eof += (self.changed,)
             try:
                 await self.change()
             finally:
-                if self.changed in connection.on_eof:
-                    connection.on_eof.remove(self.changed)
+                connection.forget(self.changed)
         self._told = True
         return {"type": "http.disconnect"}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kissapi.http.grammar import TOKEN
-from kissapi.http.head import STATUS_LINES
+from kissapi.http.head import status_line
 
 _CONTROL = frozenset((*range(0x20), 0x7F)) - {0x09}
 # Each control character becomes a line end, to be counted. (To delete them has a table made for each call.)
@@ -18,7 +18,7 @@ _OWN = frozenset((b"connection", b"content-length", b"date", b"transfer-encoding
 _MOST = 1000  # names of fields that are remembered: some apps make them of what clients send
 # The start of a field, from the end of the line before to its value, by its name; b"" for the server's own.
 _starts: dict[bytes, bytes] = {}
-_BEGINNINGS = {status: STATUS_LINES[status][:-2] for status in range(200, 600)}
+_BEGINNINGS = {status: status_line(status) for status in range(200, 600)}
 
 
 def encode_fields(status: int, fields: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, int | None, bool]:
@@ -56,11 +56,11 @@ def encode_fields(status: int, fields: Iterable[tuple[bytes, bytes]]) -> tuple[b
 
 def encode_hints(links: Iterable[bytes]) -> bytes:
     """A 103 with the Link fields (RFC 8297). Raises `ValueError` as `encode_fields` does."""
-    lines = [b"Link: %b\r\n" % link for link in links]
-    head = STATUS_LINES[103] + b"".join(lines)
-    if head.translate(_LINE_ENDS).count(b"\n") != 2 * (1 + len(lines)):
+    lines = [b"\r\nLink: %b" % link for link in links]
+    head = status_line(103) + b"".join(lines)
+    if head.translate(_LINE_ENDS).count(b"\n") != 2 * len(lines):
         raise _wrong(head)
-    return head + b"\r\n"
+    return head + b"\r\n\r\n"
 
 
 def _wrong(head: bytes) -> ValueError:

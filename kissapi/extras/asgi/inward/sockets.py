@@ -54,16 +54,13 @@ class Socket(Bell):
         connection.service.background.add(self._task)
         self._task.add_done_callback(connection.service.background.discard)
         self._request.on_end(self._request_ended)
-        tells = (connection.on_eof, connection.on_stop)  # a client that leaves, and a server that stops
-        for functions in tells:
-            functions.append(self._leave)
+        connection.on_eof += (self._leave,)
+        connection.on_stop += (self._leave,)
         try:
             while self._accepted is None and not (self._ended or self._gone or self._is_denied()):
                 await self.change()
         finally:
-            for functions in tells:
-                if self._leave in functions:
-                    functions.remove(self._leave)
+            connection.forget(self._leave)
         if self._denial is not None and self._is_denied():
             return self._denial.response()
         if self._accepted is None:

@@ -92,7 +92,7 @@ def _encode(connection: Any, request: Any, response: Response) -> Any:
         if not bodyless and not denied:
             path = _path_to_send(exchange, body)
             if path is None:
-                return Writer(request, response, length).run
+                return Writer(connection, request, response, length).run
         close_unsent(connection, request, body, connection.context)
         body = b""
     elif bodyless:
@@ -146,8 +146,8 @@ class Writer(BodyWriter):
 
     __slots__ = ()
 
-    def __init__(self, request: Request, response: Response, length: int | None) -> None:
-        super().__init__(request, response, length)
+    def __init__(self, connection: Any, request: Request, response: Response, length: int | None) -> None:
+        super().__init__(connection, request, response, length)
         self._chunked = False  # the server below sees to framing
 
     def _head(self) -> bytes:

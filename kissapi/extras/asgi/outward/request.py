@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, MutableMapping
-from functools import cached_property
 from typing import Any
 
 from kissapi.core import Fail
@@ -17,6 +16,7 @@ from kissapi.http.body import too_large
 from kissapi.http.contract import Parser
 from kissapi.http.headers import Headers, RequestHeaders, decode_fields
 from kissapi.http.limits import Limits
+from kissapi.http.once import once
 from kissapi.http.request import Request
 
 Scope = MutableMapping[str, Any]
@@ -41,7 +41,7 @@ class ScopedRequest(Request):
     _scope: Scope
     _root: str = ""
 
-    @cached_property
+    @once
     def headers(self) -> Headers:
         """As of any request."""
         fields = RequestHeaders()
