@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+from functools import lru_cache
 
 # A registered name or IPv4 address, or an IP literal in brackets; then perhaps a port. No userinfo, and no
 # comma: the grammar has it, but no host does, and two Host fields that a proxy has joined would pass for one.
@@ -34,6 +35,7 @@ def ip_address(text: str) -> str | None:
     return socket.inet_ntop(family, packed)
 
 
+@lru_cache(64)  # a server has few names, and each client that connects sends one
 def is_authority(text: str) -> bool:
     """Whether `text` is a host and perhaps a port: `example.org:8000`, `[::1]:80`.
 

@@ -13,6 +13,7 @@ trailers of any name, for nothing here reads a trailer (RFC 9110 §6.5.1 warns o
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from kissapi.http.grammar import DIGITS, TEXT, TOKEN
 
@@ -22,6 +23,7 @@ MAX_TRAILERS = 100  # as many fields as a head may have
 
 # The usual line in one match; whatever it does not match is read byte by byte, by the table, which decides.
 _USUAL_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
+_LAST = b"\r\n0\r\n\r\n"  # behind the data of the last chunk that has any
 
 # The grammar as a table. State: the bytes that may come in it, and the state behind each; of two rules for
 # one byte the last counts. So a body is refused at the first byte that no valid body has there, at one
@@ -52,14 +54,35 @@ _GRAMMAR = {
     "trailer value": {TEXT: "trailer value", b"\r": "line feed"},
     "line feed": {b"\n": _LINE_END},
 }
-_NEXT = {
-    state: {byte: target for some, target in rules.items() for byte in some}
-    for state, rules in _GRAMMAR.items()
-}
+
+
+@cache
+def _next(state: str) -> dict[int, str]:
+    """The states behind `state`, by the byte that leads there; made when asked, for all take 60 KiB."""
+    return {byte: target for some, target in _GRAMMAR[state].items() for byte in some}
 
 
 class ChunkedError(ValueError):
     """The body is not one that RFC 9112 §7.1 describes, or it is over a bound."""
+
+
+def whole_chunk(data: bytes, max_size: float = INFINITE) -> tuple[bytes, bytes] | None:
+    r"""The body and what is behind it, if `data` begins as most small bodies come: one chunk, and the end.
+
+    None for all else, right or wrong: a `Chunked` reads that, from the start. It reads the same of these, but
+    to make it and to feed it takes four times as long.
+
+        >>> whole_chunk(b"5\r\nhello\r\n0\r\n\r\nGET")
+        (b'hello', b'GET')
+    """
+    line = _USUAL_LINE.match(data)
+    if line is not None:
+        start = line.end()
+        size = int(line[1], 16)
+        end = start + size
+        if 0 < size <= max_size and data.startswith(_LAST, end):
+            return data[start:end], data[end + len(_LAST) :]
+    return None
 
 
 class Chunked:
@@ -152,7 +175,7 @@ class Chunked:
         state, start = self._state, position
         stop = min(start + self._room, len(data))
         while position < stop and state != _LINE_END:
-            following = _NEXT[state].get(data[position])
+            following = _next(state).get(data[position])
             position += 1
             if following is None:
                 wrong = data[position - 1 : position]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kissapi.core import Fail
 from kissapi.http.authority import is_authority
 from kissapi.http.body import Body, too_large
+from kissapi.http.chunked import whole_chunk
 from kissapi.http.contract import Parser
 from kissapi.http.framing import Framing, framing_fields
 from kissapi.http.limits import Limits
@@ -75,7 +76,7 @@ class HttpParser(Parser):
         self.finished = False
         if self._plain:
             return self  # the message before left nothing to clear
-        self._plain = True  # no body, no field that changes what becomes of the connection
+        self._plain = True  # whole, with no field that changes what becomes of the connection
         # What takes the next bytes of a message under way; not bound to self, which would be a cycle.
         self._go_on: Callable[[HttpParser, bytes], None] | None = None
         self._authority: str | None = None  # of an absolute target
@@ -104,7 +105,7 @@ class HttpParser(Parser):
         head = usual_head(data)
         if head is not None:
             end = head.end()
-            method, path, query, host, length, chunked = head.groups()
+            method, path, query, host, length, chunked, close = head.groups()
             if method in _METHODS and (end <= self._small_head or self._fits(data, end)):
                 request = self._request
                 request.method = _METHODS[method]
@@ -115,12 +116,14 @@ class HttpParser(Parser):
                 self.unread = data[end:]
                 if host != self._host:
                     self._check_host(host)
+                if close is not None:
+                    self._plain = self._keep_alive = False
                 if length is None and chunked is None:
                     self.finished, self._request = True, None
                 else:
-                    self._plain = False
                     size = None if length is None else int(length)
                     if size is not None and size > self._limits.max_body:
+                        self._plain = False
                         self.in_body = True  # the head is well-formed: its route may have an answer to 413
                         raise too_large(self._limits.max_body)
                     self._await_body(size)
@@ -243,18 +246,20 @@ class HttpParser(Parser):
 
     def _await_body(self, size: int | None, expects_continue: bool = False) -> None:
         """Take `size` bytes of body, or chunks if it is None."""
-        if size == 0:
-            self._finish()
-            return
         unread = self.unread
-        if size is not None and len(unread) >= size:  # a small one comes with its head
-            self._request.body = unread[:size]
-            self.unread = unread[size:]
-            self._finish()
+        # A small one comes with its head: then there is nothing to wait for.
+        if size is None:
+            whole = whole_chunk(unread, self._limits.max_body)
+        else:
+            whole = (unread[:size], unread[size:]) if len(unread) >= size else None
+        if whole is not None:
+            self._request.body, self.unread = whole
+            self.finished, self._request = True, None
             return
+        self._plain = False
         self.in_body = True
         self.expects_continue = expects_continue and not unread
-        self._body = Body(size, self.limits.max_body)
+        self._body = Body(size, self._limits.max_body)
         self._go_on = HttpParser._take_body
         if unread:
             self._take_body(unread)
@@ -268,7 +273,7 @@ class HttpParser(Parser):
         self.unread = unread
         del self._body
         self.in_body = self.expects_continue = False
-        self._finish()
+        self.finished, self._request = True, None
 
     def limit_body(self, most: int) -> None:
         """The body may have `most` bytes. Raises `Fail(413)` if more are announced already."""
@@ -281,6 +286,3 @@ class HttpParser(Parser):
     def body_left(self) -> float:
         """How many bytes of the body are yet to come; infinity if that is not known."""
         return self._body.left()
-
-    def _finish(self) -> None:
-        self.finished, self._request = True, None

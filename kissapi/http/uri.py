@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from kissapi.core import Fail
@@ -19,7 +20,6 @@ _NOT_IN_REFERENCE = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^]!#$%&'()*+,./0-9:;=?@A-
 is_plain = re.compile(r"[]!#$&'()*+,./0-9:;=?@A-Z[_a-z~-]*+").fullmatch
 _NOT_IN_SEGMENT = re.compile(rb"[^!$&'()*+,.0-9:;=@A-Z_a-z~-]")
 _NOT_IN_QUERY = re.compile(rb"[^.0-9A-Z_a-z~-]")
-_OCTETS = {(high + low).encode(): int(high + low, 16) for high in _HEX for low in _HEX}
 
 
 def canonical(path: str) -> str:
@@ -46,13 +46,13 @@ def canonical(path: str) -> str:
 
 def unescape(text: str) -> bytes:
     """The octets behind percent-encoded text; a `%` that escapes nothing stays as it is."""
-    data = text.encode()
+    data, octets = text.encode(), _octets()
     out = bytearray()
     start = 0
     # Neither split nor sub: a form of nothing but escapes would take many times its size in little pieces.
     while (at := data.find(b"%", start)) >= 0:
         out += data[start:at]
-        octet = _OCTETS.get(data[at + 1 : at + 3])
+        octet = octets.get(data[at + 1 : at + 3])
         if octet is None:
             escape = _ESCAPE.search(data, at + 1)  # a form of nothing but % would take a turn for each
             start = len(data) if escape is None else escape.start()
@@ -61,6 +61,12 @@ def unescape(text: str) -> bytes:
             out.append(octet)
             start = at + 3
     return bytes(out + data[start:])
+
+
+@cache
+def _octets() -> dict[bytes, int]:
+    """The octet of each two digits; made for the first escape that comes."""
+    return {(high + low).encode(): int(high + low, 16) for high in _HEX for low in _HEX}
 
 
 def encode_reference(text: str) -> str:
@@ -121,16 +127,27 @@ def decode_segment(segment: str) -> str:
 
 
 def decode_query(query: str, limit: int, what: str = "query") -> dict[str, list[str]]:
-    """All values of each name of a query string or urlencoded form, in order; blank values are kept.
+    """All values of each name of a query string or urlencoded form, in order; see `pairs`.
+
+    >>> decode_query("q=a+b&q=c&flag", 1000)
+    {'q': ['a b', 'c'], 'flag': ['']}
+    """
+    values: dict[str, list[str]] = {}
+    for name, value in pairs(query, limit, what):
+        if name in values:
+            values[name].append(value)
+        else:
+            values[name] = [value]
+    return values
+
+
+def pairs(query: str, limit: int, what: str = "query") -> Iterator[tuple[str, str]]:
+    """The names and values of a query string or urlencoded form, in order; blank values are kept.
 
     Raises `Fail(400)` if there are more than `limit` parameters or one is not UTF-8.
-
-        >>> decode_query("q=a+b&q=c&flag", 1000)
-        {'q': ['a b', 'c'], 'flag': ['']}
     """
     if query.count("&") >= limit:
         raise Fail(400, f"Bad Request: more than {limit} parameters")
-    values: dict[str, list[str]] = {}
     escaped = "%" in query
     for pair in query.replace("+", " ").split("&"):
         if pair:
@@ -140,8 +157,4 @@ def decode_query(query: str, limit: int, what: str = "query") -> dict[str, list[
                     name, value = unescape(name).decode(), unescape(value).decode()
                 except UnicodeError:
                     raise Fail(400, f"Bad Request: the {what} is not UTF-8") from None
-            if name in values:
-                values[name].append(value)
-            else:
-                values[name] = [value]
-    return values
+            yield name, value

@@ -24,12 +24,15 @@ _VALUE = rb"[%b]*+" % re.escape(TEXT)
 _FRAMING = rb"[cChHtTeE](?i:ost:|ontent-length:|ransfer-encoding:|xpect:|onnection:(?! keep-alive\r))"
 _FIELDS = rb"(?:\r\n(?!%b)%b:%b)*" % (_FRAMING, _NAME, _VALUE)
 
+# What frames a body; or the end, which a client announces that asks once, such as a health check: the careful
+# road takes such a request, with a connection of its own, 25 µs more.
 _BODY = rb"[cC]ontent-[lL]ength: (0|[1-9][0-9]{0,17}+)|[tT]ransfer-[eE]ncoding: (chunked)"
+_END = rb"%b|[cC]onnection: (close)" % _BODY
 
-# Method, path, query, host, Content-Length and `chunked` of an HTTP/1.1 head; of the last three the one usual
-# spelling, and of the last two one at most.
+# Method, path, query, host, Content-Length, `chunked` and `close` of an HTTP/1.1 head; of the last four the
+# one usual spelling, and of the last three one at most.
 usual_head = re.compile(
     rb"([A-Z-]++) (/[%b]*+)(?:\?([%b]*+))? HTTP/1\.1" % (re.escape(PATH_BYTES), re.escape(QUERY_BYTES))
     + rb"%b\r\n[hH]ost: ([!-~]*+)" % _FIELDS
-    + rb"%b(?:\r\n(?:%b)%b)?\r\n\r\n" % (_FIELDS, _BODY, _FIELDS)
+    + rb"%b(?:\r\n(?:%b)%b)?\r\n\r\n" % (_FIELDS, _END, _FIELDS)
 ).match

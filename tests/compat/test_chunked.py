@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kissapi.http.chunked import Chunked, ChunkedError
+from kissapi.http.chunked import Chunked, ChunkedError, whole_chunk
 
 END = b"0\r\n\r\n"
 LONG = b"x" * 70_000
@@ -100,6 +100,21 @@ def test_good(data: bytes, body: bytes, trailers: list[tuple[bytes, bytes]], beh
         assert unread == behind
 
 
+@pytest.mark.parametrize(("data", "body", "trailers"), GOOD)
+def test_the_short_way_reads_the_same_or_nothing(data: bytes, body: bytes, trailers: list[Any]) -> None:
+    for behind in (b"", b"0", b"\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+        assert whole_chunk(data + behind) in (None, (body, behind))
+    for length in range(0, len(data), 1 + len(data) // 200):
+        assert whole_chunk(data[:length]) is None
+    assert whole_chunk(data, len(body) - 1) is None
+
+
+@pytest.mark.parametrize("at", [1, 3, 4, 5, 6, 7])
+def test_the_short_way_takes_one_chunk(at: int) -> None:
+    data, body, _ = GOOD[at]
+    assert whole_chunk(data + b"GET", len(body)) == (body, b"GET")
+
+
 @pytest.mark.parametrize("data", [data for data, _, _ in GOOD])
 def test_an_unfinished_body_is_no_error(data: bytes) -> None:
     for length in range(0, len(data), 1 + len(data) // 200):
@@ -115,6 +130,7 @@ def test_bad(data: bytes) -> None:
             read(pieces)
     with pytest.raises(ChunkedError):
         read([data + END])
+    assert whole_chunk(data + END) is None
     _, chunked, _ = read([data[:-1]])
     assert not chunked.finished
 

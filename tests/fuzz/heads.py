@@ -58,6 +58,11 @@ LENGTHS = [b"Content-Length: 5"] * 10 + [
     b"content-length: 0", b"Content-length: 40", b"content-Length: 12", b"CONTENT-LENGTH: 5",
     b"Content-Length:5", b"Content-Length: 05", b"Content-Length: 5\r\nContent-Length: 5",
 ]
+CLOSES = [b"Connection: close"] * 10 + [
+    b"connection: close", b"Connection:close", b"Connection: Close", b"Connection: close ",
+    b"CONNECTION: close", b"Connection: close\r\nConnection: close",
+    b"Connection: close\r\nConnection: keep-alive",
+]
 BEHIND = [
     b"", b"hello", b"\r\n", b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n",
     b"Content-Length: 40\r\n\r\n\r\nGET /victim HTTP/1.1\r\nHost: a\r\nX: 1234\r\n\r\n",
@@ -75,8 +80,9 @@ def head(dice: random.Random) -> bytes:
         for _ in range(dice.choice((0, 0, 1, 2, 3, 5)))
     ]
     fields.insert(dice.randint(0, len(fields)), dice.choice(HOSTS))
-    if dice.random() < 0.5:
-        fields.insert(dice.randint(0, len(fields)), dice.choice(LENGTHS))
+    for share, lines in ((0.4, LENGTHS), (0.2, CLOSES)):
+        if dice.random() < share:
+            fields.insert(dice.randint(0, len(fields)), dice.choice(lines))
     return (
         b"\r\n".join((dice.choice(LINES), *fields))
         + dice.choice((END,) * 9 + (b"\r\n",))
@@ -85,7 +91,7 @@ def head(dice: random.Random) -> bytes:
 
 
 class Seen(NamedTuple):
-    """What `kissapi.http.usual_head.usual_head` says of a head: its six groups, and where it ends."""
+    """What `kissapi.http.usual_head.usual_head` says of a head: its seven groups, and where it ends."""
 
     method: bytes
     path: bytes
@@ -93,6 +99,7 @@ class Seen(NamedTuple):
     host: bytes
     length: bytes | None
     coding: bytes | None
+    close: bytes | None
     end: int
 
 
@@ -109,7 +116,7 @@ def see(data: bytes) -> Seen | None:
         return None
     if not path.startswith(b"/") or path.translate(None, PATH_BYTES) or query.translate(None, QUERY_BYTES):
         return None
-    host = length = coding = None
+    host = length = coding = close = None
     for field in fields:
         name, colon, value = field.partition(b":")
         if not name or not colon or not TOKEN.issuperset(name) or not TEXT.issuperset(value):
@@ -119,11 +126,15 @@ def see(data: bytes) -> Seen | None:
         if name[0] not in FIRST or rest not in REST or (rest == b"onnection" and value == b" keep-alive"):
             continue
         spelled = name[:1].lower() + name[1:]
-        framed = length is not None or coding is not None
+        framed = any(found is not None for found in (length, coding, close))
         if spelled == b"host" and host is None and not framed and blank == b" ":
             if any(not 0x21 <= byte <= 0x7E for byte in said):
                 return None
             host = said
+        elif spelled == b"connection" and value == b" close":
+            if host is None or framed:
+                return None
+            close = said
         elif spelled[:8] + spelled[8:9].lower() + spelled[9:] == b"content-length":
             if host is None or framed or blank != b" " or not said.isdigit() or len(said) > 18:
                 return None
@@ -137,7 +148,7 @@ def see(data: bytes) -> Seen | None:
         else:
             return None
     return (
-        Seen(method, path, query if mark else None, host, length, coding, len(head + END))
+        Seen(method, path, query if mark else None, host, length, coding, close, len(head + END))
         if host is not None
         else None
     )
