@@ -1,7 +1,7 @@
 """Path parameters and hooks: a before hook finds the user, an after hook wraps the result of the handler.
 
 $ curl -H 'Authorization: ann' localhost:8000/notes/7
-{"user": "ann", "data": {"id": 7}}
+{"user":"ann","data":{"id":7}}
 $ curl localhost:8000/notes/7
 Who are you?
 """

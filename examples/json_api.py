@@ -1,13 +1,13 @@
 """JSON in and out: a store of notes, in memory.
 
 $ curl -d '{"text": "buy milk"}' localhost:8000/notes
-{"id": 1, "text": "buy milk"}
+{"id":1,"text":"buy milk"}
 $ curl -d 'buy milk' localhost:8000/notes
 Bad Request: the body is not JSON at position 0
 $ curl localhost:8000/notes/1
-{"id": 1, "text": "buy milk"}
+{"id":1,"text":"buy milk"}
 $ curl localhost:8000/notes/2
-{"error": "no note 2"}
+{"error":"no note 2"}
 """
 
 from typing import Any

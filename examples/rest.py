@@ -1,16 +1,16 @@
 """A JSON API over a database, and its page. The handlers are plain functions, because sqlite3 blocks.
 
 $ curl -d '{"text": "buy milk"}' localhost:8000/tasks
-{"id": 1, "text": "buy milk", "done": false}
+{"id":1,"text":"buy milk","done":false}
 $ curl -X PATCH -d '{"done": true}' localhost:8000/tasks/1
-{"id": 1, "text": "buy milk", "done": true}
+{"id":1,"text":"buy milk","done":true}
 $ curl -X PATCH -d '{"done": "perhaps"}' localhost:8000/tasks/1
-{"error": "done is true or false"}
+{"error":"done is true or false"}
 $ curl localhost:8000/tasks
-[{"id": 1, "text": "buy milk", "done": true}]
+[{"id":1,"text":"buy milk","done":true}]
 $ curl -X DELETE localhost:8000/tasks/1
 $ curl localhost:8000/tasks/1
-{"error": "no task 1"}
+{"error":"no task 1"}
 """
 
 import sqlite3

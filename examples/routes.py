@@ -3,7 +3,7 @@
 $ curl localhost:8000/users/ann%20lee
 user 'ann lee'
 $ curl localhost:8000/double/21
-{"double": 42}
+{"double":42}
 $ curl localhost:8000/files/docs/a.txt
 file docs/a.txt
 $ curl -d tea localhost:8000/order

@@ -1,11 +1,11 @@
 """Routers mounted below a prefix, to any depth; and Fail, the exception that becomes the answer.
 
 $ curl localhost:8000/api/v1
-{"version": 1}
+{"version":1}
 $ curl localhost:8000/api/v1/admin/secret
 Forbidden
 $ curl localhost:8000/api/v1/teapot
-{"error": "I am a teapot"}
+{"error":"I am a teapot"}
 """
 
 from kissapi import Fail, Request, Router, Server

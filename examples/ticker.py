@@ -4,19 +4,19 @@ $ curl -N localhost:8000/prices/3
 retry: 500
 
 id: 1
-data: {"price": 101}
+data: {"price":101}
 
 id: 2
-data: {"price": 102}
+data: {"price":102}
 
 id: 3
-data: {"price": 103}
+data: {"price":103}
 
 $ curl -N -H 'Last-Event-ID: 2' localhost:8000/prices/3
 retry: 500
 
 id: 3
-data: {"price": 103}
+data: {"price":103}
 
 $ curl -H 'Last-Event-ID: three' localhost:8000/prices/3
 'last-event-id' of the headers must be a whole number, not 'three'

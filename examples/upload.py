@@ -1,11 +1,11 @@
 """An upload of any size, written to a file as it comes, and a page that shows its progress.
 
 $ curl -X PUT -d 'some text' localhost:8000/files/notes.txt
-{"name": "notes.txt", "size": 9}
+{"name":"notes.txt","size":9}
 $ curl -X PUT -d 'more text' localhost:8000/files/.profile
 no name for a file: '.profile'
 $ curl localhost:8000/files
-{"notes.txt": 9}
+{"notes.txt":9}
 """
 
 import os

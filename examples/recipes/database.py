@@ -4,9 +4,9 @@ aiosqlite stands for any driver of asyncio's kind. One that brings a pool (async
 place of `Pool`; `transaction` stays as it is.
 
 $ curl --json '{"text": "buy milk"}' localhost:8000/notes
-{"id": 1, "text": "buy milk"}
+{"id":1,"text":"buy milk"}
 $ curl localhost:8000/notes
-[{"id": 1, "text": "buy milk"}]
+[{"id":1,"text":"buy milk"}]
 """
 
 import os

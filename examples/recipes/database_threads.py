@@ -4,9 +4,9 @@ The transaction is a block in the handler, and no around hook: if a client leave
 thread is still at work with the connection.
 
 $ curl --json '{"text": "buy milk"}' localhost:8000/notes
-{"id": 1, "text": "buy milk"}
+{"id":1,"text":"buy milk"}
 $ curl localhost:8000/notes
-[{"id": 1, "text": "buy milk"}]
+[{"id":1,"text":"buy milk"}]
 """
 
 import os

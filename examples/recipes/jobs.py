@@ -4,9 +4,9 @@ There is one queue for each event loop that serves. It is in memory: what a powe
 a database or a broker, and so does what several processes share.
 
 $ curl --json '{"to": "ann@example.com"}' localhost:8000/mails
-{"id": 1, "to": "ann@example.com", "state": "waiting"}
+{"id":1,"to":"ann@example.com","state":"waiting"}
 $ sleep 1; curl localhost:8000/mails/1
-{"id": 1, "to": "ann@example.com", "state": "sent"}
+{"id":1,"to":"ann@example.com","state":"sent"}
 """
 
 import logging

@@ -5,14 +5,14 @@ HTTP/1.1 200 OK
 Content-Type: application/json
 Link: </books?page=1&size=2>; rel="first", </books?page=1&size=2>; rel="prev", </books?page=3&size=2>; rel="next", </books?page=50&size=2>; rel="last"
 X-Total-Count: 100
-Content-Length: 60
+Content-Length: 53
 Date: Sun, 22 Nov 2026 12:35:01 GMT
 
-[{"id": 3, "title": "Book 3"}, {"id": 4, "title": "Book 4"}]
+[{"id":3,"title":"Book 3"},{"id":4,"title":"Book 4"}]
 $ curl 'localhost:8000/books?page=0'
 the query's 'page' is 1 to 1000000
 $ curl 'localhost:8000/books/after?id=99'
-[{"id": 100, "title": "Book 100"}]
+[{"id":100,"title":"Book 100"}]
 """  # noqa: E501
 
 from typing import TypedDict

@@ -57,13 +57,11 @@ def cookie_field(
                 f"same_site is 'Strict', 'Lax', 'None', or None to leave it out, not {same_site!r}"
             )
     prefix = name.lower()  # browsers compare it without case
-    needs_secure = {
-        "same_site='None'": same_site == "None",
-        "partitioned=True": partitioned,
-        f"the name {name}": prefix.startswith(("__secure-", "__host-")),
-    }
-    for what, needs in needs_secure.items():
-        if needs and not secure:
+    if not secure:
+        what = "same_site='None'" if same_site == "None" else "partitioned=True" if partitioned else ""
+        if prefix.startswith(("__secure-", "__host-")):
+            what = what or f"the name {name}"
+        if what:
             raise ValueError(f"browsers refuse this cookie: {what} needs secure=True")
     if prefix.startswith("__host-") and (path != "/" or domain is not None):
         raise ValueError(f"browsers refuse this cookie: the name {name} needs path='/' and no domain")
