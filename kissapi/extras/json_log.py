@@ -91,7 +91,7 @@ def json_line(moment: float, level: str, logger: str, message: str, facts: dict[
     """The line of what happened at `moment`, in seconds since 1970. Raises what `to_json` raises for `facts`.
 
     >>> json_line(0.5, "INFO", "shop", "Hello", {"size": 5}).strip()
-    '{"time": "1970-01-01T00:00:00.500Z", "level": "INFO", "logger": "shop", "message": "Hello", "size": 5}'
+    '{"time":"1970-01-01T00:00:00.500Z","level":"INFO","logger":"shop","message":"Hello","size":5}'
     """
     whole, milliseconds = divmod(int(moment * 1000), 1000)
     told = {

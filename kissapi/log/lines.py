@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BATCH = 256  # answers that get their lines at one go: a tenth of a millisecond
 GATHER = 64 * 1024  # characters
 _TOOK = [f"{tenths / 10:.1f}ms\n" for tenths in range(100)]  # formatting one costs as much as the rest
+_COLOURS = {1: "CYAN", 2: "GREEN", 3: "CYAN", 4: "YELLOW", 5: "RED"}  # by the first digit of the status
 
 
 class Log:
@@ -44,8 +45,8 @@ class Log:
             level: f"[{paint(colour, level)}]"
             for level, colour in (("INFO", "GREEN"), ("WARNING", "YELLOW"), ("ERROR", "RED"))
         }
-        colours = {1: "CYAN", 2: "GREEN", 3: "CYAN", 4: "YELLOW", 5: "RED"}
-        self._statuses = {status: paint(colours[status // 100], str(status)) for status in range(100, 600)}
+        self._paint = paint
+        self._statuses: dict[int, str] = {}  # painted, of those that have been answered
         self._prefix = ""
         self.tick()
 
@@ -76,9 +77,14 @@ class Log:
                 what = escape(what)
             tenths = int(seconds * 10_000 + 0.5)
             took = _TOOK[tenths] if tenths < len(_TOOK) else f"{tenths / 10:.1f}ms\n"
-            line = f"{prefix}{what} {arrow} {statuses[status]} {size}B {took}"
+            line = f"{prefix}{what} {arrow} {statuses.get(status) or self._painted(status)} {size}B {took}"
             lines.append(line)
             self._size += len(line)
+
+    def _painted(self, status: int) -> str:
+        text: str = self._paint(_COLOURS[status // 100], str(status))
+        self._statuses[status] = text
+        return text
 
     def unanswered(self, request: LoggedRequest, why: str, seconds: float) -> None:
         """The answer was not completed, because of `why`."""

@@ -7,7 +7,7 @@ the routers above that one. Where several are mounted at one place, it has those
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kissapi.backends.handlers import as_coroutine_function
 from kissapi.http.cover import Cover
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from kissapi.routing.router import Router
 
 
-class Place(NamedTuple):
-    """A prefix, and the cover of paths that it is the longest prefix of."""
-
-    segments: list[Callable[[str], Any]]  # of each, what gives None for a text that does not match
-    cover: Cover | None
-
-
 class Covers:
     """The covers of the prefixes of `router`, the best match first."""
 
@@ -35,11 +28,12 @@ class Covers:
             chains.setdefault(_without_names(segments), []).append(chain)
         # The precedence of routing: literals before patterns before types before what takes anything.
         best = sorted(chains, key=lambda prefix: (-len(prefix), [rank(kind) for kind, _ in prefix]))
+        # A prefix, as what gives None for a text that does not match its segment, and the cover below it.
         places = [
-            Place([_matcher(*each) for each in prefix], _cover_of_chain(_common(chains[prefix])))
+            ([_matcher(*each) for each in prefix], _cover_of_chain(_common(chains[prefix])))
             for prefix in best
         ]
-        self.places = places if any(place.cover is not None for place in places) else []
+        self.places = places if any(cover is not None for _, cover in places) else []
 
     def at(self, path: str) -> Cover | None:
         """The cover of `path`, which leads to no route; None if it has neither arounds nor error handlers."""

@@ -4,8 +4,6 @@ They are registered here, and composed with each handler when a server starts: `
 `kissapi.http.cover` for what sees every answer.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Concatenate, NamedTuple, TypeVar, overload

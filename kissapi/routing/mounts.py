@@ -1,7 +1,5 @@
 """Mounts: a router below a prefix of another one, and the routes that then are there twice."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 

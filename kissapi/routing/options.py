@@ -4,8 +4,6 @@ Limits and hooks change how a request is served. The rest is metadata, which no 
 at: `name` is for `req.url_for`, the others for what describes an app, such as `kissapi.extras.openapi`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 

@@ -5,8 +5,6 @@ or a type of `Router.converter`; or text with parameters in it: `{name}.txt`, se
 Nothing of a path is a regular expression, so a literal needs no escaping and no path can be slow to match.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple

@@ -1,16 +1,11 @@
 """Route: one registration, as the table of routes compiles it and `kissapi routes` prints it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from kissapi.routing.hooks import RouteHooks
+from kissapi.routing.hooks import Hooks, RouteHooks
 from kissapi.routing.path import Segment, spell
-
-if TYPE_CHECKING:
-    from kissapi.routing.hooks import Hooks
 
 ANY = "*"  # in place of a method: any that has no route of its own on that path
 

@@ -4,8 +4,6 @@ It looks through methods, `functools.partial`, classes, callable objects, and wr
 they get. Of a function in C, which does not tell, there is no signature.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple

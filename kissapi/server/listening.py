@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kissapi.net import sockets, unix_socket
 from kissapi.net.address import Address
+from kissapi.net.sockets import Bound
 
 if TYPE_CHECKING:
     from socket import socket
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     from kissapi.server.settings import Settings
 
 Claim = Callable[[Address], tuple[list["socket"], "unix_socket.FileId | None"]]
-
-
-class Bound(NamedTuple):
-    """The sockets of one address; `file` is the one of a Unix socket, `inherited` what was handed over."""
-
-    address: Address
-    sockets: list[socket]
-    file: unix_socket.FileId | None
-    inherited: bool = False
 
 
 class ListeningSockets:

@@ -7,8 +7,6 @@ one, a scalar or a list of scalars is in the query, a file in the form, and a da
 the body. The signature alone decides. `fit` asks at registration, `binding` when routes are compiled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
