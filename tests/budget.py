@@ -48,6 +48,8 @@ BUDGETS = [
     Budget("GET, ten fields of a browser", b"GET /", BROWSER, 14, 18),
     Budget("GET, a parameter", b"GET /users/7", b"", 14, 21),
     Budget("GET, two hooks", b"GET /hooked", b"", 16, 18),
+    Budget("GET, a Response", b"GET /response", b"", 17, 18),
+    Budget("GET, a Response with two fields", b"GET /response/fields", b"", 18, 29),
     Budget("POST, a body", b"POST /echo", b"Content-Length: 3\r\n", 15, 15),
 ]
 

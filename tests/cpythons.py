@@ -85,11 +85,14 @@ def httptools(python: CPython) -> Path | None:
 def run(
     python: CPython, script: str, *arguments: str, library: Path | None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script of this checkout by `python`, which has nothing but the standard library and `library`."""
+    """Run a script of this checkout by `python`, which has nothing but the standard library and `library`.
+
+    What it compiles is kept in build/, for the next run: that takes longer than the script.
+    """
     path = os.pathsep.join(str(folder) for folder in (ROOT, library) if folder is not None)
     return subprocess.run(
-        [python.path, "-S", "-P", "-B", ROOT / script, *arguments],
-        env=os.environ | {"PYTHONPATH": path},
+        [python.path, "-S", "-P", ROOT / script, *arguments],
+        env=os.environ | {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(BUILD / "pycache")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

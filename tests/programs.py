@@ -17,6 +17,20 @@ LOOPS = [
     pytest.param("selectors"),
 ]
 
+
+def spread(loop: str, names: str, *rows: Any) -> pytest.MarkDecorator:
+    """The first of `rows` on each loop, each other one on one: most of all on each would show nothing new.
+
+    @spread("loop", "workers, number", (None, SIGTERM), (1, SIGINT))
+    """
+    each = [(first, rows[0]) for first in LOOPS]
+    each += [(LOOPS[(2, 0, 1)[index % 3]], row) for index, row in enumerate(rows[1:])]
+    return pytest.mark.parametrize(
+        (loop, *names.split(", ")),
+        [pytest.param(*on.values, *(row if "," in names else (row,)), marks=on.marks) for on, row in each],
+    )
+
+
 APP = """
 import os, signal, sys, time
 from kissapi import Request, Router, Server, sleep, to_thread

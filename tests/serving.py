@@ -93,10 +93,13 @@ class Started:
         self, command: Sequence[str | Path], *, cwd: Path | None = None, env: dict[str, str] | None = None
     ) -> None:
         self.output = ""
-        self.process = subprocess.Popen(
+        self.process = self._begin(command, cwd, environment() if env is None else env)
+
+    def _begin(self, command: Sequence[str | Path], cwd: Path | None, env: dict[str, str]) -> Any:
+        return subprocess.Popen(
             command,
             cwd=cwd,
-            env=environment() if env is None else env,
+            env=env,
             bufsize=0,  # `communicate` would miss what a buffer has read ahead
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

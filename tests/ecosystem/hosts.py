@@ -64,7 +64,7 @@ def stream(site: OtherSite) -> None:
     connection.send(bytes(100_000))
     check("an upload as it comes", connection.getresponse().read() == b"200000")
     connection.close()
-    check("events", site.ask("/events").text == 'id: 1\ndata: one\n\ndata: {"two": 2}\n\n')
+    check("events", site.ask("/events").text == 'id: 1\ndata: one\n\ndata: {"two":2}\n\n')
 
 
 def leave(site: OtherSite) -> None:

@@ -16,7 +16,7 @@ from tests.places import ROOT
 @pytest.mark.parametrize("library", ["httptools", "its stand-in"])
 @pytest.mark.parametrize(
     ("script", "arguments"),
-    [("tests/fuzz/heads.py", ("heads=1000", "seed=1")), ("tests/budget.py", ())],
+    [("tests/fuzz/heads.py", ("heads=300", "seed=1")), ("tests/budget.py", ())],
     ids=["roads", "calls"],
 )
 def test_every_cpython(script: str, arguments: tuple[str, ...], library: str) -> None:

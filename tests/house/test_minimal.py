@@ -121,13 +121,13 @@ def test_bad_json_is_the_clients_mistake(client: http.client.HTTPConnection) -> 
 
 def test_parameters(client: http.client.HTTPConnection) -> None:
     assert answer_to(client, "/users/ann%20lee") == (200, "user ann lee")
-    assert answer_to(client, "/double/21") == (200, '{"double": 42}')
+    assert answer_to(client, "/double/21") == (200, '{"double":42}')
     assert answer_to(client, "/double/x")[0] == 404
-    assert answer_to(client, "/search?q=a+b&n=1&q=2") == (200, '{"q": "a b", "n": "1"}')
+    assert answer_to(client, "/search?q=a+b&n=1&q=2") == (200, '{"q":"a b","n":"1"}')
 
 
 def test_arguments_by_type(client: http.client.HTTPConnection) -> None:
-    assert answer_to(client, "/typed/7?limit=3&on=yes") == (200, "[7, 3, true]")
+    assert answer_to(client, "/typed/7?limit=3&on=yes") == (200, "[7,3,true]")
     assert answer_to(client, "/typed/x")[0] == 404
     status, body = answer_to(client, "/typed/7?limit=x")
     detail = "must be a whole number, not 'x'"
@@ -151,7 +151,7 @@ def test_sub_router_and_hooks(client: http.client.HTTPConnection) -> None:
 
 
 def test_extras(client: http.client.HTTPConnection) -> None:
-    assert answer_to(client, "/-/ready") == (200, '{"status": "ready", "checks": {}}')
+    assert answer_to(client, "/-/ready") == (200, '{"status":"ready","checks":{}}')
     ask = {"Authorization": "Basic YW5uOnBlYXI=", "Accept-Encoding": "gzip", "X-Request-Id": "one"}
     client.request("GET", "/covered/", headers=ask)
     answer = client.getresponse()
@@ -345,7 +345,7 @@ def test_usual_heads_are_on_the_fast_road(small: SmallPython) -> None:
     heads = ROOT / "tests/fuzz/heads.py"
     path = f"{small.env['PYTHONPATH']}{os.pathsep}{ROOT}"  # kissapi is the wheel's, tests is the checkout's
     done = subprocess.run(
-        [*small.command, str(heads), "heads=2000", "seed=3"],
+        [*small.command, str(heads), "heads=300", "seed=3"],
         env=small.env | {"PYTHONPATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -72,6 +72,7 @@ LINE = b"GET / HTTP/1.1"
         (LINE + b"\r\nHost: a", FIELD, b""),
         (LINE, FIELD, b""),
         (LINE, FIELD, b"\r\nHost: a", FIELD, b"\r\nContent-Length: 1", FIELD, b""),
+        (LINE + b"\r\nHost: a", FIELD, b"\r\nConnection: close", FIELD, b""),
         (LINE + b"\r\nHost: a", FIELD, b"\r\nContent-Length: 1", FIELD, b"\r\nHost: a\r\n\r\n"),
         (LINE + b"\r\nHost: a\r\nX:", b" ", b""),
         (b"GET /", b"a", b"?", b"a", b""),

@@ -1,15 +1,16 @@
-"""HTTP/1.1 to the letter: each case of tests/conformance, in every split, both parsers, both backends."""
+"""HTTP/1.1 to the letter: the cases of tests/conformance, in every split, both parsers, both backends."""
 
 from __future__ import annotations
 
 import re
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kissapi import HttpParser
+from tests.cases import about
 from tests.conformance import TOPICS
 from tests.conformance.app import router
 from tests.conformance.case import END, Case
@@ -18,8 +19,10 @@ from tests.peer import connect
 from tests.serving import make, running
 from tests.wire import Wire, parse_answers, split
 
+if TYPE_CHECKING:
+    from kissapi.http.service import Service
+
 CASES = [(topic, case) for topic, cases in TOPICS.items() for case in cases]
-EACH = [pytest.param(case, id=f"{topic}: {case.why}") for topic, case in CASES]
 
 # What a client sends behind a case: another request if the connection goes on; if not, what nobody may read.
 NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close" + END
@@ -74,9 +77,15 @@ def test_the_cases_are_many_and_tell_themselves_apart() -> None:
         assert case.why.endswith((".", "digit.")), case
 
 
-@pytest.mark.parametrize("case", EACH)
-def test_a_case_in_every_split_and_with_a_tail(parser_class: Any, case: Case) -> None:
+@pytest.mark.parametrize("topic", TOPICS)  # not each case: pytest's own work for a test takes longer
+def test_the_cases_in_every_split_and_with_a_tail(parser_class: Any, topic: str) -> None:
     service = Wire(router, parser_class).service
+    for case in TOPICS[topic]:
+        with about(case):
+            check_splits(service, case)
+
+
+def check_splits(service: Service, case: Case) -> None:
     for chunks in cuts(case.data):
         wire = Wire(router, service=service).send(*chunks).wait(1)
         if case.cut:  # what has to be there before the client ends
@@ -94,10 +103,12 @@ def test_a_case_in_every_split_and_with_a_tail(parser_class: Any, case: Case) ->
 
 
 def cuts(data: bytes) -> list[list[bytes]]:
-    """Whole, byte by byte, in halves, in threes; but 64 KiB in pieces: their bytes take half a second."""
-    if len(data) < 20_000:
+    """Whole, byte by byte, in halves, in threes; of what is long both ends, for between is one long value."""
+    if len(data) < 2000:
         return [[chunk for chunk in way if chunk] for way in split(data)]
-    return [[data], [data[index : index + 1000] for index in range(0, len(data), 1000)]]
+    first, middle, last = data[:300], data[300:-300], data[-300:]
+    pieces = [middle[index : index + 1000] for index in range(0, len(middle), 1000)]
+    return [[data], [*split(first)[1], *pieces, *split(last)[1]]]
 
 
 SERVERS = [
@@ -117,9 +128,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
         yield server.port
 
 
-@pytest.mark.parametrize(
-    "topic", TOPICS
-)  # not each case: what pytest does for a test takes longer than a case
+@pytest.mark.parametrize("topic", TOPICS)
 def test_the_cases_over_a_socket(port: int, topic: str) -> None:
     """Everything in one go, and read to the end: a reset would raise."""
     for case in TOPICS[topic]:

@@ -231,7 +231,7 @@ def test_what_a_handler_raises_is_answered_and_the_connection_goes_on(parser_cla
     assert [(status, body) for status, _, body in answers] == [
         (500, b"Internal Server Error"),
         (500, b"Internal Server Error"),
-        (403, b'{"error": "Forbidden"}'),
+        (403, b'{"error":"Forbidden"}'),
         (200, b"Hello, world!"),
     ]
     assert answers[2][1]["x-why"] == "because"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from kissapi import Fail, Request, Router, sleep
 from kissapi.extras.sse import sse
 from tests.app import router
+from tests.cases import about
 from tests.wire import Wire
 
 HOST = b" HTTP/1.1\r\nHost: a\r\n"
@@ -55,11 +57,13 @@ def no_cycles() -> Any:
     gc.enable()
 
 
+ENDS = [pytest.param(Wire.lose, id="lost"), pytest.param(Wire.send_eof, id="ended")]
+
+
 @pytest.mark.usefixtures("no_cycles")
-@pytest.mark.parametrize("data", EXCHANGES.values(), ids=EXCHANGES)
-@pytest.mark.parametrize("end", [Wire.lose, Wire.send_eof], ids=["lost", "ended"])
-def test_a_connection_leaves_no_cycle(parser_class: Any, data: bytes, end: Callable[[Wire], Wire]) -> None:
-    def use() -> None:
+@pytest.mark.parametrize("end", ENDS)
+def test_a_connection_leaves_no_cycle(parser_class: Any, end: Callable[[Wire], Wire]) -> None:
+    def use(data: bytes) -> None:
         wire = Wire(router, parser_class)
         wire.send(data, data).wait(1)
         end(wire)
@@ -68,7 +72,9 @@ def test_a_connection_leaves_no_cycle(parser_class: Any, data: bytes, end: Calla
         wire.connection.transport = None
         wire.transport.connection = None
 
-    assert garbage_of(use) == []
+    for name, data in EXCHANGES.items():
+        with about(name):
+            assert garbage_of(partial(use, data)) == []
 
 
 held: ContextVar[Request] = ContextVar("held")
@@ -129,19 +135,18 @@ ASKED = {
 
 
 @pytest.mark.usefixtures("no_cycles")
-@pytest.mark.parametrize("data", ASKED.values(), ids=ASKED)
-@pytest.mark.parametrize("end", [Wire.lose, Wire.send_eof], ids=["lost", "ended"])
-def test_what_holds_a_request_makes_no_cycle(
-    parser_class: Any, data: bytes, end: Callable[[Wire], Wire]
-) -> None:
-    def use() -> None:
+@pytest.mark.parametrize("end", ENDS)
+def test_what_holds_a_request_makes_no_cycle(parser_class: Any, end: Callable[[Wire], Wire]) -> None:
+    def use(data: bytes) -> None:
         wire = Wire(asking, parser_class).send(data).wait(1)
         end(wire)
         wire.wait(200)
         wire.connection.transport = None
         wire.transport.connection = None
 
-    assert garbage_of(use) == []
+    for name, data in ASKED.items():
+        with about(name):
+            assert garbage_of(partial(use, data)) == []
 
 
 surrounded = Router()
@@ -199,14 +204,15 @@ WORDS = (
 
 
 @pytest.mark.usefixtures("no_cycles")
-@pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("seconds", [0, 100], ids=["at once", "later"])
-def test_an_around_makes_no_cycle(parser_class: Any, word: str, seconds: float) -> None:
-    def use() -> None:
+def test_an_around_makes_no_cycle(parser_class: Any, seconds: float) -> None:
+    def use(word: str) -> None:
         wire = Wire(surrounded, parser_class).send(b"GET /" + word.encode() + HOST + b"\r\n").wait(seconds)
         wire.lose()
         wire.wait(200)
         wire.connection.transport = None
         wire.transport.connection = None
 
-    assert garbage_of(use) == []
+    for word in WORDS:
+        with about(word):
+            assert garbage_of(partial(use, word)) == []

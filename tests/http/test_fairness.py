@@ -28,7 +28,7 @@ from tests.programs import LOOPS, program
 if TYPE_CHECKING:
     from tests.serving import Served
 
-SECONDS = 0.35  # that a good client asks for
+SECONDS = 0.15  # that a good client asks for
 PATIENCE = 0.5  # seconds that it waits at most
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = b"POST %b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -106,7 +106,7 @@ def test_an_urlencoded_form(parser_class: Any) -> None:
         [(status, _, body)] = parse_answers(Wire(router, parser_class).send(*chunks).received)
         assert (status, body) == (
             200,
-            b'{"form": {"name": ["ann lee", "\\u00e9"], "flag": [""]}, "files": {}}',
+            b'{"form":{"name":["ann lee","\\u00e9"],"flag":[""]},"files":{}}',
         )
 
 

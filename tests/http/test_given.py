@@ -97,7 +97,7 @@ def test_what_is_there_is_given() -> None:
     for value in ({"b": [1, {}], "a": "é"}, [{"x": 1}], [], {}, "text", None, 7):
         answer = client.post("/echo", json=value)
         if value is not None and not isinstance(value, str):
-            assert answer.body == json.dumps(value).encode()
+            assert answer.body == json.dumps(value, separators=(",", ":")).encode()
 
 
 def test_a_missing_header_of_an_answer_is_a_bug() -> None:

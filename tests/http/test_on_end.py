@@ -85,7 +85,7 @@ def routes(ends: Ends) -> Router:
 
 CASES = [
     ("text", "sent", 4),
-    ("json", "sent", 8),
+    ("json", "sent", 7),
     ("none", "sent", 0),
     ("large", "sent", 100_000),
     ("fail", "sent", 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -105,3 +106,14 @@ def test_a_stream_that_is_not_wanted_is_not_begun(parser_class: Any) -> None:
     data, _ = answer(pieces, parser_class, "HEAD")
     assert data.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n")
     assert data.endswith(b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+
+class Outcome(int, Enum):
+    TEAPOT = 418
+
+
+def test_a_status_goes_out_as_a_number_whatever_its_class_shows(parser_class: Any) -> None:
+    for status in (Outcome.TEAPOT, 418):  # the one before is not what the next one gets
+        data, wire = answer(lambda status=status: Response("", status), parser_class)
+        assert data.startswith(b"HTTP/1.1 418 ")
+        assert wire.lines[0].split(" → ")[1].startswith("418 ")

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import select
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from kissapi import Fail, Request, Response, Router
 from kissapi.log import BACKLOG, BATCH, GATHER, LAST_WORDS, Log, escape, wants_colour
+from tests.places import ROOT
 from tests.wire import Wire
 
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -319,3 +321,48 @@ def test_a_fail_writes_no_error_line(parser_class: Any) -> None:
 
 async def failing(req: Request) -> None:
     raise Fail(403, "no")
+
+
+NO_FILES_LEFT = """
+import os, resource, sys
+from kissapi.log.tracebacks import traceback_of
+
+def read():
+    open("app.conf")
+
+assert "traceback" not in sys.modules
+resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+held = []
+try:
+    while True:
+        held.append(os.dup(0))
+except OSError:
+    pass
+try:
+    read()
+except OSError as error:
+    first = traceback_of(error)
+    os.close(held.pop())
+    os.close(held.pop())
+    second = traceback_of(error)
+print(first, second, sep="\\n---\\n")
+"""
+
+
+def test_an_error_for_want_of_files_has_a_traceback() -> None:
+    """The module `traceback` cannot be imported then."""
+    pytest.importorskip("resource")
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", NO_FILES_LEFT], cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == 0, done.stderr
+    plain, full = done.stdout.rstrip("\n").split("\n---\n")
+    place, cause = '  File "<string>", line {}, in {}', "OSError: [Errno 24] Too many open files: 'app.conf'"
+    assert plain.splitlines() == [
+        "Traceback (most recent call last):",
+        place.format(17, "<module>"),
+        place.format(6, "read"),
+        cause,
+    ]
+    assert full.startswith("Traceback")
+    assert full.endswith(cause)

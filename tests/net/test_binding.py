@@ -52,7 +52,7 @@ def test_several_addresses_at_once(backend: str, tmp_path: Path) -> None:
         assert server.port == ports[0] != ports[1]
         for port in ports:
             assert b"200 OK" in talk(port, LAST)
-        assert b'"client": null' in talk(str(path), LAST)
+        assert b'"client":null' in talk(str(path), LAST)
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert not path.exists()
 

@@ -80,7 +80,7 @@ def test_a_name_with_an_at_sign_is_abstract(
     with running(
         make(loop, make_router(), bind=["127.0.0.1:0", f"unix:@{at}"], logger=lines, trusted_proxies="unix")
     ) as server:
-        assert '"client": null' in talk(f"\0{at}", LAST).decode()
+        assert '"client":null' in talk(f"\0{at}", LAST).decode()
         assert str(server.addresses[1]) == f"unix:@{at}"
         with pytest.raises(SystemExit, match=f"^kissapi: @{at} is in use: stop the program that listens"):
             Server(bind=f"unix:@{at}", **options_of(loop)).loop()

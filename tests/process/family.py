@@ -6,6 +6,7 @@ import http.client
 import os
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,7 +117,12 @@ def wait_for_others(served: Served, before: set[int]) -> set[int]:
 
 
 class Load:
-    """Clients that ask all the time, with a connection each, or a new one for each request."""
+    """Clients that ask all the time, with a connection each, or a new one for each request.
+
+    After each answer they rest for a moment: what they count on is the processors' time for the server.
+    """
+
+    REST = 0.001
 
     def __init__(self, served: Served) -> None:
         self.served = served
@@ -130,6 +136,7 @@ class Load:
         while not self._end.is_set():
             try:
                 self.answers[self.served.get(path)] += 1
+                time.sleep(self.REST)
             except Exception as error:
                 self.lost.append(error)
 
@@ -139,6 +146,7 @@ class Load:
             try:
                 client.request("GET", "/pid")
                 self.answers[client.getresponse().read()] += 1
+                time.sleep(self.REST)
             except Exception as error:
                 client.close()
                 self.lost.append(error)

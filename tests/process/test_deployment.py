@@ -14,6 +14,7 @@ import pytest
 
 from tests.peer import until
 from tests.places import ROOT
+from tests.programs import LOOPS, spread
 from tests.serving import Served, environment
 
 APP = """
@@ -28,14 +29,11 @@ async def pid(req: Request):
 
 server = Server("127.0.0.1", 8111, router=router, access_log=False{options})
 """
-LOOPS = [["--backend=asyncio"], ["--loop=uvloop"], ["--backend=selectors"]]
 
 
-@pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop", "selectors"])
-def loop(request: pytest.FixtureRequest) -> list[str]:
-    if request.param == ["--loop=uvloop"]:
-        pytest.importorskip("uvloop")
-    return list(request.param)
+@pytest.fixture(params=LOOPS)
+def loop(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def write(folder: Path, options: str = "") -> None:
@@ -54,11 +52,11 @@ def free_port() -> int:
 # PORT
 
 
-@pytest.mark.parametrize("target", ["app:router", "app:server"])
-def test_a_platform_tells_the_port(target: str, loop: list[str], tmp_path: Path) -> None:
+@spread("loop", "target", "app:server", "app:router")
+def test_a_platform_tells_the_port(target: str, loop: str, tmp_path: Path) -> None:
     write(tmp_path)
     port = free_port()
-    words = command(target, "--host=127.0.0.1", *loop)
+    words = command(target, "--host=127.0.0.1", f"--loop={loop}")
     with Served(words, cwd=tmp_path, env=environment(PORT=str(port))) as served:
         assert served.port == port
         assert served.get("/").isdigit()
@@ -79,14 +77,18 @@ def test_make_run_listens_on_port() -> None:
         assert served.get("/") == b"Hello, world!"
 
 
-def test_a_port_in_use_names_the_flag_and_the_variable(loop: list[str], tmp_path: Path) -> None:
+def test_a_port_in_use_names_the_flag_and_the_variable(loop: str, tmp_path: Path) -> None:
     write(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = subprocess.run(
-            command("app:server", *loop), cwd=tmp_path, env=environment(PORT=port), capture_output=True,
-            text=True, timeout=20,
-        )  # fmt: skip
+            command("app:server", f"--loop={loop}"),
+            cwd=tmp_path,
+            env=environment(PORT=port),
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
     assert ended.returncode == 1
     assert ended.stderr == (
         f"kissapi: port {port} of 127.0.0.1 is in use: stop the program that uses it, or choose another "
@@ -98,10 +100,10 @@ def test_a_port_in_use_names_the_flag_and_the_variable(loop: list[str], tmp_path
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="no SIGUSR2 here")
-def test_a_pid_file_of_the_shell_holds_for_all_restarts(loop: list[str], tmp_path: Path) -> None:
+def test_a_pid_file_of_the_shell_holds_for_all_restarts(loop: str, tmp_path: Path) -> None:
     write(tmp_path)
     start = 'echo $$ >app.pid; exec "$@"'
-    words = ["sh", "-c", start, "sh", *command("app:server", "--port=0", *loop)]
+    words = ["sh", "-c", start, "sh", *command("app:server", "--port=0", f"--loop={loop}")]
     with Served(words, cwd=tmp_path) as served:
         number = int((tmp_path / "app.pid").read_text())
         seen = {served.get("/")}
@@ -116,19 +118,18 @@ def test_a_pid_file_of_the_shell_holds_for_all_restarts(loop: list[str], tmp_pat
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sockets are handed down on POSIX only")
-@pytest.mark.parametrize(
-    ("flags", "options", "said"),
-    [
-        (["--workers=2"], "", "workers is left out"),
-        ([], ", workers=2, max_requests=9", "workers, max_requests are left out"),
-        ([], "", ""),
-    ],
+@spread(
+    "loop",
+    "flags, options, said",
+    (["--workers=2"], "", "workers is left out"),
+    ([], ", workers=2, max_requests=9", "workers, max_requests are left out"),
+    ([], "", ""),
 )
 def test_reload_says_that_it_has_no_workers(
-    flags: list[str], options: str, said: str, loop: list[str], tmp_path: Path
+    flags: list[str], options: str, said: str, loop: str, tmp_path: Path
 ) -> None:
     write(tmp_path, options)
-    words = command("app:server", "--port=0", "--reload", *flags, *loop)
+    words = command("app:server", "--port=0", "--reload", *flags, f"--loop={loop}")
     with Served(words, cwd=tmp_path) as served:
         first = served.get("/")
         assert int(first) == served.process.pid  # no worker

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peer import connect
-from tests.programs import LOOPS, program
+from tests.programs import LOOPS, program, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,8 +86,7 @@ def status_of(served: Served, path: str, body: bytes | None = None) -> int:
         client.close()
 
 
-@pytest.mark.parametrize("after", [0, 1], ids=["first step", "later"])
-@pytest.mark.parametrize("what", ["x", "key"], ids=["SystemExit", "KeyboardInterrupt"])
+@spread("loop", "after, what", (0, "x"), (1, "key"), (0, "key"), (1, "x"))
 def test_what_exits_is_a_500_or_a_reset_and_a_line(tmp_path: Path, loop: str, after: int, what: str) -> None:
     asked = f"?after={after}&{what}=1"
     with program(tmp_path, loop, EXITS) as served:
@@ -191,7 +190,7 @@ def asked(served: Served, seconds: float, paths: Sequence[str] = PATHS) -> Itera
         yield
 
 
-@pytest.mark.parametrize("options", [{}, {"loops": 2}, {"workers": 1}], ids=str)
+@spread("loop", "options", {}, {"loops": 2}, {"workers": 1})
 def test_what_is_cancelled_at_the_end_has_a_second_to_clean_up(
     tmp_path: Path, loop: str, options: dict[str, int]
 ) -> None:
@@ -204,7 +203,7 @@ def test_what_is_cancelled_at_the_end_has_a_second_to_clean_up(
         assert at < lines.index(f"on_stop in {said.removeprefix(f'{kind} was in ')}")
 
 
-@pytest.mark.parametrize("options", [{}, {"workers": 1}], ids=str)
+@spread("loop", "options", {}, {"workers": 1})
 def test_at_a_second_signal_too(tmp_path: Path, loop: str, options: dict[str, int]) -> None:
     with program(tmp_path, loop, CLEANUP, **options) as served, asked(served, 0.3):
         served.process.send_signal(signal.SIGTERM)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.peer import connect, until
-from tests.programs import LOOPS, program, write
+from tests.programs import LOOPS, program, spread, write
 from tests.serving import Started, alive
 
 pytestmark = pytest.mark.skipif(
@@ -25,7 +25,7 @@ def loop(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-WORKERS = [pytest.param(None, id="alone"), pytest.param(1, id="a worker")]
+alone_first, a_worker_first = spread("loop", "workers", None, 1), spread("loop", "workers", 1, None)
 
 # Processes that are not ours
 
@@ -82,7 +82,7 @@ def terminate(req: Request):
 """
 
 
-@pytest.mark.parametrize("workers", WORKERS)
+@a_worker_first
 def test_a_forked_process_dies_of_a_signal(tmp_path: Path, loop: str, workers: int | None) -> None:
     with program(tmp_path, loop, CHILDREN, workers=workers) as served:
         server = served.get("/pid")
@@ -100,7 +100,7 @@ def test_a_forked_process_can_be_ended_as_soon_as_it_is_made(tmp_path: Path, loo
         assert json.loads(served.get("/terminate")) == [-signal.SIGTERM] * 20
 
 
-@pytest.mark.parametrize("workers", WORKERS)
+@alone_first
 def test_a_server_ends_that_has_a_daemon_process(tmp_path: Path, loop: str, workers: int | None) -> None:
     with program(tmp_path, loop, CHILDREN, workers=workers) as served:
         child = int(served.get("/process"))
@@ -125,7 +125,7 @@ def test_on_stop_may_end_a_process(tmp_path: Path, loop: str) -> None:
     assert "ended -15" in served.output
 
 
-@pytest.mark.parametrize("workers", WORKERS)
+@a_worker_first
 def test_a_forked_process_does_not_listen(tmp_path: Path, loop: str, workers: int | None) -> None:
     """Its clients would wait for an answer for as long as it lives."""
     with program(tmp_path, loop, CHILDREN, workers=workers) as served:
@@ -160,7 +160,7 @@ def ignoring(names: str, file: Path) -> list[str | Path]:
     return ["sh", "-c", f'trap "" {names}; exec "$@"', "sh", sys.executable, file]
 
 
-@pytest.mark.parametrize("workers", WORKERS)
+@alone_first
 def test_what_is_ignored_at_the_start_stays_so(tmp_path: Path, loop: str, workers: int | None) -> None:
     """As `nohup` has it for SIGHUP, and a script's `&` for SIGINT."""
     file = write(tmp_path, loop, "server.on_start(lambda: say(f'pid {os.getpid()}'))", workers=workers)
@@ -180,7 +180,7 @@ def test_what_is_ignored_at_the_start_stays_so(tmp_path: Path, loop: str, worker
     assert "pid " not in started.output.split("taken over")[1]
 
 
-@pytest.mark.parametrize("workers", WORKERS)
+@alone_first
 def test_a_terminal_that_is_closed_stops_it(tmp_path: Path, loop: str, workers: int | None) -> None:
     path = tmp_path / "app.sock"
     more = "server.on_stop(lambda: say('closed'))"
@@ -225,8 +225,14 @@ def end():
 """
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@spread(
+    "loop",
+    "workers, number",
+    (None, signal.SIGTERM),
+    (1, signal.SIGTERM),
+    (1, signal.SIGINT),
+    (None, signal.SIGINT),
+)
 def test_a_signal_cancels_the_start(
     tmp_path: Path, loop: str, workers: int | None, number: signal.Signals
 ) -> None:
@@ -258,7 +264,7 @@ def test_of_several_servers_those_that_serve_are_stopped(tmp_path: Path, loop: s
     assert "third" not in on.output
 
 
-@pytest.mark.parametrize("workers", WORKERS)
+@a_worker_first
 def test_a_restart_that_is_asked_for_too_early_comes_later(
     tmp_path: Path, loop: str, workers: int | None
 ) -> None:
@@ -293,7 +299,7 @@ COMMAND = [sys.executable, "-m", "kissapi", "app:server"]
 IMPORTING = "say('imports')\ntime.sleep(0.3)\n"
 
 
-@pytest.mark.parametrize("workers", WORKERS)
+@alone_first
 def test_a_restart_that_is_asked_for_while_the_command_line_imports(
     tmp_path: Path, loop: str, workers: int | None
 ) -> None:

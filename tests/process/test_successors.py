@@ -57,7 +57,7 @@ def line_with(served: Served, text: str) -> str:
     return next(line for line in served.lines() if text in line)
 
 
-@pytest.mark.parametrize("options", ["", ", workers=1"])
+@pytest.mark.parametrize(("backend", "options"), [("asyncio", ""), ("selectors", ", workers=1")])
 def test_one_that_fails_leaves_the_unix_socket_where_it_is(
     tmp_path: Path, backend: str, options: str
 ) -> None:

@@ -23,11 +23,11 @@ from tests.serving import Served, environment
 
 @needs_processes
 @pytest.mark.parametrize(
-    ("top", "said"),
+    ("backend", "top", "said"),
     [
-        ("raise KeyError('database')", "KeyError: 'database'"),
-        ("sys.exit('no database')", "no database"),
-        ("os._exit(3)", "ended with exit code 3"),
+        ("asyncio", "raise KeyError('database')", "KeyError: 'database'"),
+        ("selectors", "sys.exit('no database')", "no database"),
+        ("asyncio", "os._exit(3)", "ended with exit code 3"),
     ],
 )
 def test_one_that_cannot_begin_ends_all(tmp_path: Path, top: str, said: str, backend: str) -> None:

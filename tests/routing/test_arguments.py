@@ -224,11 +224,11 @@ def test_all_that_is_wrong_is_told_at_once(parser_class: Any) -> None:
     )
     assert (status, fields["content-type"]) == (422, "application/problem+json")
     for part in (
-        b'{"parameter": "limit", "detail": "is missing"}',
-        b'{"header": "x-token", "detail": "is missing"}',
-        b'{"cookie": "theme", "detail": "must be \'red\' or \'blue\', not \'pink\'"}',
-        b'{"parameter": "page", "detail": "must be a whole number, not \'x\'"}',
-        b'"detail": "limit: is missing, and 3 more"',
+        b'{"parameter":"limit","detail":"is missing"}',
+        b'{"header":"x-token","detail":"is missing"}',
+        b'{"cookie":"theme","detail":"must be \'red\' or \'blue\', not \'pink\'"}',
+        b'{"parameter":"page","detail":"must be a whole number, not \'x\'"}',
+        b'"detail":"limit: is missing, and 3 more"',
     ):
         assert part in body
 
@@ -445,9 +445,9 @@ def test_on_every_loop(loop: str) -> None:
             answer = client.getresponse()
             said.append((answer.status, answer.read()))
         client.close()
-    assert said[0] == (200, b"[7, 3]")
-    assert said[1] == (200, b"[7, 10, true]")  # it is bound on the loop
-    assert said[5] == (200, b"[7, 10]")
+    assert said[0] == (200, b"[7,3]")
+    assert said[1] == (200, b"[7,10,true]")  # it is bound on the loop
+    assert said[5] == (200, b"[7,10]")
     assert [status for status, _ in said] == [200, 200, 404, 422, 422, 200]
 
 
@@ -481,3 +481,12 @@ def test_binding_comes_after_before_hooks_and_on_error_sees_its_mistakes() -> No
     answer = Client(router).get("/?token&limit=x")
     assert (answer.status, answer.json) == (400, {"wrong": ["limit"]})
     assert [status for status, _ in seen] == [401, 422, 200, 400]
+
+
+def test_a_traceback_says_whose_arguments_were_read(capfd: pytest.CaptureFixture[str]) -> None:
+    class Odd(str):
+        def __init__(self, text: str) -> None:
+            raise RuntimeError("not the client's mistake")
+
+    assert asked(given(Odd), "/?value=1").status == 500
+    assert '  File "<arguments of given.<locals>.handler (' in "".join(capfd.readouterr())

@@ -188,7 +188,7 @@ def test_it_sees_every_answer_once(
     assert seen == [(status, error)]
     asked = with_errors and error not in (None, SystemExit)
     assert steps[1:] == ["on_error"] * asked + ["end"]
-    assert body.startswith(b'{"error": ') == asked
+    assert body.startswith(b'{"error":') == asked
     assert ("Traceback" in "\n".join(wire.lines)) == (status == 500)
 
 

@@ -43,7 +43,7 @@ def test_a_status_is_answered_and_kept() -> None:
     async def wrong(req: Request, error: Fail) -> Any:
         return Response("no", error.status, error.headers)
 
-    assert answer_to(router, "/x")[:2] == (404, b'{"error": "nothing at /x"}')
+    assert answer_to(router, "/x")[:2] == (404, b'{"error":"nothing at /x"}')
     assert answer_to(router, "/gone")[:2] == (410, b"x")
     status, body, fields = answer_to(router, "/gone", "POST")
     assert (status, body, fields["allow"]) == (405, b"no", "GET, HEAD, OPTIONS")
@@ -57,7 +57,7 @@ def test_the_headers_of_the_error_stay() -> None:
         return {"error": error.data}
 
     status, body, fields = answer_to(router, "/closed")
-    assert (status, body) == (401, b'{"error": "x"}')
+    assert (status, body) == (401, b'{"error":"x"}')
     assert fields["www-authenticate"] == "Bearer"
     assert fields["content-type"] == "application/json"  # that of what the handler returned
     assert answer_to(router, "/closed", "POST")[2]["allow"] == "GET, HEAD, OPTIONS"

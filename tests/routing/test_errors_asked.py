@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,9 +21,13 @@ from kissapi.extras import sse as sse_module
 from kissapi.extras.debug import debug
 from kissapi.extras.files import file, static
 from kissapi.extras.sse import FIRST, sse
+from tests.cases import about
 from tests.peer import connect
 from tests.serving import THREE, make, running
-from tests.wire import Wire, parse_answers
+from tests.wire import Answer, Wire, parse_answers
+
+if TYPE_CHECKING:
+    from kissapi.http.service import Service
 
 
 class Missing(Exception):
@@ -200,70 +204,86 @@ def answer_all(router: Router, asked: list[str]) -> Router:
     return router
 
 
-def result_of(
-    router: Router, parser_class: Any, reads: list[bytes]
-) -> tuple[int, dict[str, str], bytes, Wire]:
-    wire = Wire(router, parser_class, max_body=100, body_timeout=5)
+def wire_of(router: Router, parser_class: Any, service: Service | None = None) -> Wire:
+    return Wire(router, parser_class, service=service, max_body=100, body_timeout=5)
+
+
+def result_of(wire: Wire, reads: list[bytes]) -> Answer:
     for data in reads:
         wire.send(data).wait(0.01)
     wire.wait(9)
     (answer,) = parse_answers(wire.received)
-    return *answer, wire
+    return answer
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_it_is_asked_once_for_what_it_names(parser_class: Any, tmp_path: Path, name: str) -> None:
+def each(router: Router, parser_class: Any) -> Iterator[tuple[str, list[bytes], Wire]]:
+    """The cases, each with a client of its own that has only its own part of the log."""
+    first = wire_of(router, parser_class)
+    for name, (_, reads) in CASES.items():
+        client = wire_of(router, parser_class, first.service)
+        first.service.log.flush()
+        client.log = first.log
+        client.log.seek(client.log.truncate(0))
+        yield name, reads, client
+
+
+def test_it_is_asked_once_for_what_it_names(parser_class: Any, tmp_path: Path) -> None:
     asked: list[str] = []
-    status, reads = CASES[name]
-    result, fields, body, wire = result_of(answer_all(routes(tmp_path), asked), parser_class, reads)
-    assert result == status
-    what = "missing" if name.endswith(" missing") else status
-    assert body == (f'{{"error": {what}}}' if what == status else '{"error": "missing"}').encode()
-    assert fields["content-type"] == "application/json"
-    method, path, _ = reads[0].decode().split(" ", 2)
-    assert asked == [f"{'Missing' if what == 'missing' else status} {method} {path}"]
-    assert wire.closed == (fields.get("connection") == "close")
-    # A mistake is in the log though it is answered.
-    assert ("Traceback" in "\n".join(wire.lines)) == (status == 500 and what != "missing")
+    for name, reads, client in each(answer_all(routes(tmp_path), asked), parser_class):
+        with about(name):
+            asked.clear()
+            status = CASES[name][0]
+            result, fields, body = result_of(client, reads)
+            assert result == status
+            what = "missing" if name.endswith(" missing") else status
+            assert body == (f'{{"error":{what}}}' if what == status else '{"error":"missing"}').encode()
+            assert fields["content-type"] == "application/json"
+            method, path, _ = reads[0].decode().split(" ", 2)
+            assert asked == [f"{'Missing' if what == 'missing' else status} {method} {path}"]
+            assert client.closed == (fields.get("connection") == "close")
+            # A mistake is in the log though it is answered.
+            assert ("Traceback" in "\n".join(client.lines)) == (status == 500 and what != "missing")
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_where_there_is_none_nothing_changes(parser_class: Any, tmp_path: Path, name: str) -> None:
-    status, reads = CASES[name]
-    if name.startswith("sse"):  # the head is out at once
-        wire = Wire(routes(tmp_path), parser_class).send(*reads).wait(1)
-        assert wire.received.startswith(b"HTTP/1.1 200 ")
-        assert wire.transport.aborted
-        return
-    result, fields, body, _ = result_of(routes(tmp_path), parser_class, reads)
-    assert result == status
-    assert fields.get("content-type") == "text/plain"
-    assert b"{" not in body
-    if status == 416:
-        assert fields["content-range"] == "bytes */10"
+def test_where_there_is_none_nothing_changes(parser_class: Any, tmp_path: Path) -> None:
+    for name, reads, client in each(routes(tmp_path), parser_class):
+        with about(name):
+            if name.startswith("sse"):  # the head is out at once
+                client.send(*reads).wait(1)
+                assert client.received.startswith(b"HTTP/1.1 200 ")
+                assert client.transport.aborted
+                continue
+            status = CASES[name][0]
+            result, fields, body = result_of(client, reads)
+            assert result == status
+            assert fields.get("content-type") == "text/plain"
+            assert b"{" not in body
+            if status == 416:
+                assert fields["content-range"] == "bytes */10"
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_in_debug_mode_it_is_asked_as_well(tmp_path: Path, name: str) -> None:
+def test_in_debug_mode_it_is_asked_as_well(tmp_path: Path) -> None:
     """But for 500: that page gives way to the traceback."""
     asked: list[str] = []
-    status, reads = CASES[name]
     router = answer_all(routes(tmp_path), asked)
     debug(router)
-    result, _, body, _ = result_of(router, HttpParser, reads)
-    assert result == status
-    if status == 500 and not name.endswith(" missing"):
-        assert asked == []
-        assert b"\nroute: GET " in body
-    else:
-        assert len(asked) == 1
-        assert body.startswith(b'{"error": ')
+    for name, reads, client in each(router, HttpParser):
+        with about(name):
+            asked.clear()
+            status = CASES[name][0]
+            result, _, body = result_of(client, reads)
+            assert result == status
+            if status == 500 and not name.endswith(" missing"):
+                assert asked == []
+                assert b"\nroute: GET " in body
+            else:
+                assert len(asked) == 1
+                assert body.startswith(b'{"error":')
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_what_it_raises_itself_is_a_plain_500(tmp_path: Path, name: str) -> None:
-    router, asked = routes(tmp_path), []
-    status, reads = CASES[name]
+def test_what_it_raises_itself_is_a_plain_500(tmp_path: Path) -> None:
+    router = routes(tmp_path)
+    asked: list[Exception] = []
 
     def broken(req: Request, error: Exception) -> Any:
         asked.append(error)
@@ -271,21 +291,22 @@ def test_what_it_raises_itself_is_a_plain_500(tmp_path: Path, name: str) -> None
 
     for what in (*STATUSES, Exception):
         router.on_error(what)(broken)
-    result, _, body, wire = result_of(router, HttpParser, reads)
-    assert (result, body) == (500, b"Internal Server Error")
-    assert len(asked) == 1
-    assert "KeyError: 'mine'" in "\n".join(wire.lines)
+    for name, reads, client in each(router, HttpParser):
+        with about(name):
+            asked.clear()
+            result, _, body = result_of(client, reads)
+            assert (result, body) == (500, b"Internal Server Error")
+            assert len(asked) == 1
+            assert "KeyError: 'mine'" in "\n".join(client.lines)
 
 
 UNFIT: dict[str, Any] = {"set": {1j}, "surrogate": "\ud800", "object": Response, "piece": 5}
 
 
 @pytest.mark.parametrize("unfit", UNFIT)
-@pytest.mark.parametrize("name", ["result set", "async 404", "413 /few 0", "404", "sse missing"])
-def test_what_it_returns_and_cannot_be_sent_is_one_too(
-    parser_class: Any, tmp_path: Path, name: str, unfit: str
-) -> None:
-    router, asked = routes(tmp_path), []
+def test_what_it_returns_and_cannot_be_sent_is_one_too(parser_class: Any, tmp_path: Path, unfit: str) -> None:
+    router = routes(tmp_path)
+    asked: list[Exception] = []
 
     for what in (*STATUSES, Exception):
 
@@ -294,9 +315,13 @@ def test_what_it_returns_and_cannot_be_sent_is_one_too(
             asked.append(error)
             return iter([UNFIT[unfit]]) if unfit == "piece" else UNFIT[unfit]
 
-    result, _, body, _ = result_of(router, parser_class, CASES[name][1])
-    assert (result, body) == (500, b"Internal Server Error")
-    assert len(asked) == 1
+    for name, reads, client in each(router, parser_class):
+        if name in ("result set", "async 404", "413 /few 0", "404", "sse missing"):
+            with about(name):
+                asked.clear()
+                result, _, body = result_of(client, reads)
+                assert (result, body) == (500, b"Internal Server Error")
+                assert len(asked) == 1
 
 
 def test_the_innermost_router_is_asked_first(parser_class: Any, tmp_path: Path) -> None:
@@ -308,8 +333,8 @@ def test_the_innermost_router_is_asked_first(parser_class: Any, tmp_path: Path) 
         return "inner"
 
     reads = [post("/in/few", "Content-Length: 300")]
-    assert result_of(outer, parser_class, reads)[2] == b"inner"
-    assert result_of(outer, parser_class, get("/in/async/404"))[2] == b'{"error": 404}'
+    assert result_of(wire_of(outer, parser_class), reads)[2] == b"inner"
+    assert result_of(wire_of(outer, parser_class), get("/in/async/404"))[2] == b'{"error":404}'
 
 
 def test_a_message_that_cannot_be_read_never_comes_to_a_router(parser_class: Any) -> None:
@@ -377,7 +402,7 @@ def test_it_is_so_on_all_loops(server: Server, monkeypatch: pytest.MonkeyPatch) 
             answer = http.client.HTTPResponse(client)
             answer.begin()
             assert answer.status == status, name
-            assert answer.read().startswith(b'{"error": '), name
+            assert answer.read().startswith(b'{"error":'), name
             answer.close()
 
     with ThreadPoolExecutor(10) as pool:

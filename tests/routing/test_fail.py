@@ -26,7 +26,7 @@ ANSWERS: list[tuple[Fail, int, str | None, bytes]] = [
     (Fail(403, "Forbidden"), 403, "text/plain", b"Forbidden"),
     (Fail(403, b"\xff"), 403, "text/plain", b"\xff"),
     (Fail(404, "né"), 404, "text/plain; charset=utf-8", b"n\xc3\xa9"),
-    (Fail(400, {"error": [1]}), 400, "application/json", b'{"error": [1]}'),
+    (Fail(400, {"error": [1]}), 400, "application/json", b'{"error":[1]}'),
     (Fail(401, None), 401, None, b""),
     (Fail(data="only data"), 500, "text/plain", b"only data"),
     (Fail(200, "an answer like any other"), 200, "text/plain", b"an answer like any other"),

@@ -247,7 +247,7 @@ def test_an_after_hook_gets_the_result_before_conversion_and_none_means_unchange
     router.after(lambda req, result: [result])
     router.after(lambda req, result: seen.append(result))
     router.after(lambda req, result: Response({"in": result}, 201))
-    assert answer_to(router, parser_class) == (201, b'{"in": [{"a": 1}]}')
+    assert answer_to(router, parser_class) == (201, b'{"in":[{"a":1}]}')
     assert seen == [{"a": 1}, [{"a": 1}]]
 
 

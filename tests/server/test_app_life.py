@@ -17,7 +17,7 @@ from kissapi import App, Event, Request, Router, Server, sleep
 from kissapi.backends.awaitables import running_loop
 from kissapi.extras.testing import Client
 from kissapi.routing.lifespan import takes_app
-from tests.programs import write
+from tests.programs import spread, write
 from tests.serving import THREE, Started, make, running
 
 
@@ -292,11 +292,13 @@ sub.on_stop(lambda: say("on_stop"))
 """
 
 
-@pytest.mark.parametrize("loops", [1, 2])
-@pytest.mark.parametrize("backend", THREE)
-@pytest.mark.parametrize(
-    ("what", "last", "code"),
-    [("raise KeyError('database')", "KeyError: 'database'", 1), ("sys.exit(3)", "closed", 3)],
+@spread(
+    "backend",
+    "loops, what, last, code",
+    (1, "raise KeyError('database')", "KeyError: 'database'", 1),
+    (2, "raise KeyError('database')", "KeyError: 'database'", 1),
+    (2, "sys.exit(3)", "closed", 3),
+    (1, "sys.exit(3)", "closed", 3),
 )
 def test_what_was_opened_is_closed_when_a_later_one_fails(
     tmp_path: Path, backend: str, loops: int, what: str, last: str, code: int
@@ -345,8 +347,7 @@ def test_the_loops_before_one_that_fails_are_ended(tmp_path: Path, backend: str)
     assert on.output.splitlines()[-1] == "KeyError: 'second'"
 
 
-@pytest.mark.parametrize("workers", [None, 1])
-@pytest.mark.parametrize("backend", THREE)
+@spread("backend", "workers", None, 1)
 def test_a_signal_ends_the_start_of_a_loop(tmp_path: Path, backend: str, workers: int | None) -> None:
     what = "if app.number == 1: say('waits'); await sleep(60)"
     file = write(tmp_path, backend, SECOND.format(what=what, end="pass"), loops=2, workers=workers)
@@ -359,11 +360,12 @@ def test_a_signal_ends_the_start_of_a_loop(tmp_path: Path, backend: str, workers
     assert "Traceback" not in on.output
 
 
-@pytest.mark.parametrize(
-    ("end", "word", "code"),
-    [("raise KeyError", "lifespan: pool failed", 0), ("sys.exit(3)", "SystemExit: 3", 3)],
+@spread(
+    "backend",
+    "end, word, code",
+    ("sys.exit(3)", "SystemExit: 3", 3),
+    ("raise KeyError", "lifespan: pool failed", 0),
 )
-@pytest.mark.parametrize("backend", THREE)
 def test_what_the_end_in_a_loop_raises_is_logged(
     tmp_path: Path, backend: str, end: str, word: str, code: int
 ) -> None:

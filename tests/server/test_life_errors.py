@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kissapi import Router, Server, sleep
-from tests.programs import LOOPS, write
+from tests.programs import LOOPS, spread, write
 from tests.serving import Started
 
 
@@ -35,16 +35,16 @@ server.on_stop(lambda: say("first"))
 """
 
 
-@pytest.mark.parametrize(
-    ("what", "error", "code", "workers"),
-    [
-        ("raise ValueError", "ValueError", 0, None),
-        ("await task", "CancelledError", 0, None),
-        ("await task", "CancelledError", 0, 1),
-        ("sys.exit(3)", "SystemExit: 3", 3, None),
-        ("sys.exit(3)", "SystemExit: 3", 0, 1),  # of a worker, which the log tells
-        ("raise KeyboardInterrupt", "KeyboardInterrupt", -signal.SIGINT, None),
-    ],
+@spread(
+    "loop",
+    "what, error, code, workers",
+    ("await task", "CancelledError", 0, None),
+    ("raise KeyboardInterrupt", "KeyboardInterrupt", -signal.SIGINT, None),
+    ("raise KeyboardInterrupt", "KeyboardInterrupt", -signal.SIGINT, None),
+    ("sys.exit(3)", "SystemExit: 3", 3, None),
+    ("sys.exit(3)", "SystemExit: 3", 0, 1),  # of a worker, which the log tells
+    ("raise ValueError", "ValueError", 0, None),
+    ("await task", "CancelledError", 0, 1),
 )
 def test_each_on_stop_is_called_whatever_one_raises(
     tmp_path: Path, loop: str, what: str, error: str, code: int, workers: int | None
@@ -81,13 +81,12 @@ def leaves():
 """
 
 
-@pytest.mark.parametrize(
-    ("what", "error", "code"),
-    [
-        ("raise KeyError('database')", "KeyError: 'database'", 1),
-        ("sys.exit(3)", "", 3),
-        ("await sleep(0); raise KeyError('database')", "KeyError: 'database'", 1),
-    ],
+@spread(
+    "loop",
+    "what, error, code",
+    ("await sleep(0); raise KeyError('database')", "KeyError: 'database'", 1),
+    ("raise KeyError('database')", "KeyError: 'database'", 1),
+    ("sys.exit(3)", "", 3),
 )
 def test_a_start_that_fails_closes_what_was_opened(
     tmp_path: Path, loop: str, what: str, error: str, code: int

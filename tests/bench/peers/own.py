@@ -96,7 +96,7 @@ def sanic(port: int, log: bool) -> None:
 
     @app.get("/objects")
     async def objects(request: Any) -> Any:
-        return as_json(things)
+        return as_json(things)  # by ujson, which comes with sanic: no blanks, ASCII
 
     @app.post("/length")
     async def length(request: Any) -> Any:

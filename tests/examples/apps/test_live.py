@@ -57,7 +57,7 @@ def test_an_upload_tells_how_far_it_is(client: Client) -> None:
         heard = b""
         for piece in answer:
             heard += piece
-            if b'"done": 5000' in heard:
+            if b'"done":5000' in heard:
                 break
         assert b"event: progress" in heard
 
