@@ -24,7 +24,8 @@ def traceback_of(error: BaseException) -> str:
     """The traceback of `error`, each line escaped."""
     try:
         import traceback  # costs 3 ms and 0.2 MiB, and most servers never need it
-    except OSError:  # it cannot be read: the process has as many files as it may, which may be the error, too
+    except (ImportError, OSError):
+        # Python shuts down; or the process has as many files as it may, which may be the error, too.
         lines = _plain_lines(error)
     else:
         lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")

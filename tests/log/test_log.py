@@ -16,6 +16,7 @@ import pytest
 
 from kissapi import Fail, Request, Response, Router
 from kissapi.log import BACKLOG, BATCH, GATHER, LAST_WORDS, Log, escape, wants_colour
+from kissapi.log.tracebacks import traceback_of
 from tests.places import ROOT
 from tests.wire import Wire
 
@@ -366,3 +367,17 @@ def test_an_error_for_want_of_files_has_a_traceback() -> None:
     ]
     assert full.startswith("Traceback")
     assert full.endswith(cause)
+
+
+def test_an_error_while_python_shuts_down_has_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be imported any more."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        1 / 0  # noqa: B018
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "traceback", raising=False)
+        patch.setattr(sys, "meta_path", None)
+        lines = traceback_of(caught.value).splitlines()
+    assert (lines[0], lines[-1]) == (
+        "Traceback (most recent call last):",
+        "ZeroDivisionError: division by zero",
+    )

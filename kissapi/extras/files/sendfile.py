@@ -155,7 +155,8 @@ class _Pump:
 def _duplicated(sock: Any) -> socket.socket | None:
     """A second descriptor of `sock`, if the kernel may write to it; None if not.
 
-    asyncio refuses `add_writer` for the descriptor of one of its transports.
+    uvloop refuses `add_writer` for the descriptor of one of its transports; elsewhere it would take the place
+    of the transport's own.
     """
     if not hasattr(os, "sendfile") or sock is None or sock.fileno() < 0:
         return None
