@@ -51,8 +51,9 @@ class LoopThread:
         self._make_life = make_life
         self._run = run
         self._on_closed = on_closed
-        self._dealt = 0
-        self._received = 0
+        self._dealt = 0  # connections, by the acceptor's thread
+        self._received = 0  # of them, by this thread
+        self._ended = 0  # of those, at the last look
         self._tell: Callable[[], object] = _nothing  # from its thread: it has begun, or has failed to
         self._loop: Any = None
         self._adopt: Any = None
@@ -67,8 +68,7 @@ class LoopThread:
     @property
     def load(self) -> int:
         """How many connections it has, those on their way to it included."""
-        assert self.service is not None
-        return len(self.service.connections) + self._dealt - self._received
+        return self._dealt - self._ended
 
     async def start(self) -> None:
         """Begin, and wait until it can have connections. Raises what keeps it from that."""
@@ -105,6 +105,16 @@ class LoopThread:
     def _receive(self, sock: socket.socket) -> None:
         self._received += 1
         self._adopt(sock)
+        self._count()
+
+    def _count(self) -> None:
+        # One store: the acceptor's thread looks at any moment, and must see each connection once.
+        assert self.service is not None
+        self._ended = self._received - len(self.service.connections)
+
+    def _closed(self) -> None:
+        self._count()
+        self._on_closed()
 
     def _ask_to_stop(self) -> None:
         if self._stop.done():
@@ -134,7 +144,7 @@ class LoopThread:
 
     async def _live(self, loop: Any) -> None:
         service, self._adopt = self._make(loop)
-        service.on_closed = self._on_closed
+        service.on_closed = self._closed
         life = self._make_life(service)
         try:
             try:
