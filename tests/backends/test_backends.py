@@ -160,6 +160,9 @@ def test_both_backends_answer_with_the_same_bytes(serve: Serve) -> None:
         one, other = (
             re.sub(rb"Date: [^\r]+", b"Date: now", talk(server.port, question)) for server in servers
         )
+        if name == "stream":  # which pieces share a chunk hangs on when the socket has room
+            one, other = (re.sub(rb"\r\n[0-9a-f]+\r\n(?=y)", b"", answer) for answer in (one, other))
+            assert b"y" * 1_000_000 in one
         assert one == other, name
         assert one.startswith(b"HTTP/1.1 "), name
 
