@@ -7,12 +7,13 @@ leaves no socket behind. `talk` is a whole conversation, `ask` one answer on a c
 from __future__ import annotations
 
 import http.client
+import random
 import socket
 import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -119,3 +120,11 @@ def get(port: int, path: str, fields: dict[str, str] | None = None, seconds: flo
         client.request("GET", path, headers=fields or {})
         answer = client.getresponse()
         return answer.status, answer.read()
+
+
+def free_port() -> int:
+    """A port that is free now, and that the kernel gives to no client: it takes those from 32768 on."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with suppress(OSError), socket.create_server(("", port)):
+            return port

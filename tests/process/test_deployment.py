@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peer import until
+from tests.peer import free_port, until
 from tests.places import ROOT
 from tests.programs import LOOPS, spread
 from tests.serving import Served, environment
@@ -42,11 +42,6 @@ def write(folder: Path, options: str = "") -> None:
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "kissapi", *words]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 # PORT

@@ -13,19 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from tests.peer import GET, ask
+from tests.peer import GET, ask, free_port
 from tests.places import ROOT
 from tests.torture.client import connect, status
 from tests.torture.victim import command
 
 if TYPE_CHECKING:
     from tests.torture.scale import Scale
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

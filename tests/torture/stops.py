@@ -15,9 +15,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from tests.peer import GET
+from tests.peer import GET, free_port
 from tests.torture.client import connect, get, status
-from tests.torture.logs import free_port
 from tests.torture.victim import Victim
 
 if TYPE_CHECKING:
