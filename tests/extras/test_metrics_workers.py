@@ -140,3 +140,11 @@ def test_workers_without_a_folder_do_not_start(tmp_path: Path, variable: str, sa
     assert done.returncode == 1
     assert said in done.stdout + done.stderr
     assert variable or "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_file_that_a_process_has_just_made_is_left_out(tmp_path: Path) -> None:
+    from kissapi.extras.metrics.processes import Folder
+
+    (tmp_path / f"histogram_{os.getpid()}.db").touch()  # it gets its size a moment later
+    with Folder(str(tmp_path)).merged() as registry:
+        assert list(registry.collect()) == []

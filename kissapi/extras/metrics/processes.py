@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -39,7 +40,7 @@ class Folder:
             for pid in {pid for _, pid in self._files() if not _alive(pid)}:
                 mark_process_dead(pid, self.path)
             registry = CollectorRegistry()
-            MultiProcessCollector(registry, self.path)
+            _Collector(registry, self.path)  # type: ignore[no-untyped-call]
             yield registry
 
     def adopt(self) -> None:
@@ -68,6 +69,14 @@ class Folder:
                 yield
             finally:
                 fcntl.flock(lock, fcntl.LOCK_UN)  # closing it does not, if a fork has it too
+
+
+class _Collector(MultiProcessCollector):
+    """Leaves out empty files: another process has just made them, and they have no header yet."""
+
+    def collect(self) -> Any:
+        files = [str(file) for file in Path(self._path).glob("*.db") if file.stat().st_size]
+        return self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
 
 
 def folder_of_workers() -> Folder | None:
