@@ -2,8 +2,8 @@
 
 A write is a system call: a stream of small pieces spends more on one write and one turn for each of them than
 on everything else (1000 pieces of 1 KiB: 10 ms, gathered 1 ms). What was put is written in the next turn at
-the latest, and at the end or the failure of the answer by `flush`. `BodyWriter` is one,
-`send_pieces` has one.
+the latest, and at the end or the failure of the answer by `flush`. `BodyWriter` is one; `send_pieces` has
+one.
 """
 
 from __future__ import annotations
